@@ -1,0 +1,15 @@
+//! The words of the domain, with one meaning each everywhere. No I/O, no clock; imports nothing of ours.
+
+mod id;
+mod layout;
+mod outcome;
+mod record;
+mod time;
+
+pub use id::{HANDLE_ALPHABET, Handle, HandleLength, InvalidName, ListDigest, SuiteId, TestId};
+pub use layout::{Design, Grouping, Layout};
+pub use outcome::{Exit, Interruption, Outcome, SegmentEnd, UnknownWord};
+pub use record::{
+    Cause, EventRecord, FactorLevel, SegmentClose, SegmentOpen, ShardPlan, TrialRecord, Usage,
+};
+pub use time::{Clock, MonoMicros, SystemClock, UnixMillis};
