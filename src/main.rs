@@ -1,1 +1,32 @@
-fn main() {}
+//! The `soakhound` command: hands a slot worker its life, else runs one command and turns its result into
+//! an exit code. No logic of its own but the counting of interrupts.
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tokio::sync::watch;
+
+fn main() -> ExitCode {
+    // First of all: a slot worker must be single-threaded from its first instruction to its last.
+    if let Some(code) = soakhound::container::slot_worker(std::env::args_os()) {
+        return code;
+    }
+    soakhound::command::main(interrupts)
+}
+
+/// Counts SIGINTs from now on. The first and the second are for the command to act on; the third leaves at
+/// once, which is safe: containers die with us and the record is durable.
+fn interrupts() -> Result<watch::Receiver<u32>, ctrlc::Error> {
+    static SEEN: AtomicU32 = AtomicU32::new(0);
+    let (tell, told) = watch::channel(0);
+    ctrlc::try_set_handler(move || {
+        let count = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
+        if count >= 3 {
+            std::process::exit(130);
+        }
+        tell.send_replace(count);
+    })?;
+    Ok(told)
+}

@@ -1,1 +1,19 @@
-//! Stub: see lib.rs.
+//! Runs planned shards on workers and says what happened. Assignments in, [`Event`]s out; every outcome
+//! goes to a [`Recorder`] before anybody hears of it. Decides nothing about which shards there are: a
+//! [`Source`] does. The only async code below `command`.
+
+mod capped;
+mod dispatcher;
+mod event;
+mod recorder;
+mod rig;
+mod segment;
+mod worker;
+
+pub use capped::Capped;
+pub use dispatcher::{dispatch, Dispatch, Dispatched, Source};
+pub use event::Event;
+pub use recorder::{MemoryRecorder, Recorder, RecordedShard};
+pub use rig::{Limits, Listing, ListingFailed, Rig};
+pub use segment::Stop;
+pub use worker::{Assignment, ShardEnd, Worker};

@@ -1,0 +1,352 @@
+//! One segment: one runner process in one fresh container, from its start to its end. Enforces the limits,
+//! turns the runner's stream into trials, decides why the segment ended. Knows nothing of shards.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+use super::{Capped, Event, Limits, Recorder};
+use crate::{
+    container::{ContainerEnd, HostError, Launch, Running, Slot},
+    model::{Exit, Interruption, Outcome, SegmentEnd, TestId, TrialRecord, Usage},
+    store::StoreError,
+    suite::{Journal, JournalEvent},
+};
+
+/// What the hunt as a whole is doing; only ever moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Shards are given out.
+    Running,
+    /// No new shard starts; running ones finish.
+    Draining,
+    /// Containers are killed now.
+    Aborting(Interruption),
+}
+
+/// What a segment needs to know of the shard it belongs to.
+pub(super) struct Request<'a> {
+    pub order: &'a [(TestId, u8)],
+    pub launch: Launch,
+    pub nonce: String,
+    pub limits: Limits,
+    /// Limit for the whole segment.
+    pub shard_limit: Duration,
+    /// Row ids for the record and the events.
+    pub shard: i64,
+    pub segment: i64,
+}
+
+/// Where a segment reports to.
+pub(super) struct Outlets<'a, R> {
+    pub recorder: &'a R,
+    pub events: &'a mpsc::Sender<Event>,
+    pub stop: watch::Receiver<Stop>,
+}
+
+/// How a segment ended; the trials that ended before were recorded already.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub end: SegmentEnd,
+    pub interruption: Option<Interruption>,
+    /// Records for trials that the stream did not end itself: the running one, the lost ones.
+    pub last: Vec<TrialRecord>,
+    pub running: Option<TestId>,
+    pub exit: Option<i64>,
+    pub usage: Usage,
+    pub order_differs: bool,
+    pub reason: Option<String>,
+    pub output: Vec<u8>,
+    /// For each place of the order: did it start here, and is it over (not to be run again)?
+    pub over: Vec<bool>,
+    /// Place in the order of the first trial that did not start here.
+    pub cut: u32,
+}
+
+/// Why we killed a container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Killed {
+    TestLimit,
+    ShardLimit,
+    Stopped(Interruption),
+}
+
+/// The place of a trial that has started and not ended.
+struct Current {
+    index: usize,
+    position: u32,
+    at: crate::model::MonoMicros,
+    since: Instant,
+}
+
+/// Follows the stream: which trial runs, which are over.
+struct Follower<'a, R> {
+    request: &'a Request<'a>,
+    outlets: &'a Outlets<'a, R>,
+    journal: Journal,
+    current: Option<Current>,
+    started: Vec<bool>,
+    ended: Vec<bool>,
+    next_position: u32,
+    order_differs: bool,
+    finished: bool,
+    uncollected: Vec<String>,
+    reason: Option<String>,
+    untrusted: bool,
+}
+
+impl<'a, R: Recorder> Follower<'a, R> {
+    fn new(request: &'a Request<'a>, outlets: &'a Outlets<'a, R>) -> Self {
+        let n = request.order.len();
+        Self {
+            request,
+            outlets,
+            journal: Journal::for_run(&request.nonce, n),
+            current: None,
+            started: vec![false; n],
+            ended: vec![false; n],
+            next_position: 0,
+            order_differs: false,
+            finished: false,
+            uncollected: Vec::new(),
+            reason: None,
+            untrusted: false,
+        }
+    }
+
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut trials = Vec::new();
+        let mut news = Vec::new();
+        for event in self.journal.push(bytes) {
+            match event {
+                JournalEvent::Started { index, at } => {
+                    self.order_differs |= index != self.next_position as usize;
+                    self.started[index] = true;
+                    self.current = Some(Current { index, position: self.next_position, at, since: Instant::now() });
+                    self.next_position += 1;
+                }
+                JournalEvent::Ended { index, outcome, at, detail } => {
+                    if let Some(current) = self.current.take() {
+                        self.ended[index] = true;
+                        let trial = self.trial(&current, outcome, Some(at.since(current.at)), detail);
+                        news.push(self.event_of(&trial));
+                        trials.push(trial);
+                    }
+                }
+                JournalEvent::CollectError { place, text } => {
+                    self.uncollected.push(format!("{place}: {}", String::from_utf8_lossy(&text)));
+                }
+                JournalEvent::Note(note) => news.push(Event::Note(note)),
+                JournalEvent::Finished { .. } => self.finished = true,
+                JournalEvent::Untrusted(why) => {
+                    self.untrusted = true;
+                    self.reason = Some(why.to_string());
+                }
+                JournalEvent::Item(_) | JournalEvent::Missing(_) | JournalEvent::Versions { .. } => {}
+            }
+        }
+        if !trials.is_empty() {
+            self.outlets.recorder.record(self.request.segment, trials).await?;
+        }
+        for event in news {
+            // A display that has gone away must not stop a hunt.
+            self.outlets.events.send(event).await.ok();
+        }
+        Ok(())
+    }
+
+    fn trial(&self, current: &Current, outcome: Outcome, duration: Option<Duration>, detail: Option<Vec<u8>>) -> TrialRecord {
+        let (test, rep) = &self.request.order[current.index];
+        TrialRecord {
+            position: current.position,
+            test: test.clone(),
+            rep: *rep,
+            outcome,
+            started: Some(current.at),
+            duration,
+            detail,
+        }
+    }
+
+    fn event_of(&self, trial: &TrialRecord) -> Event {
+        Event::TrialEnded {
+            shard: self.request.shard,
+            test: trial.test.clone(),
+            outcome: trial.outcome,
+            duration: trial.duration,
+            detail: trial.detail.clone(),
+        }
+    }
+
+    /// When the running test (or the whole segment) is over its limit.
+    fn deadline(&self, began: Instant) -> (Instant, Killed) {
+        let shard = (began + self.request.shard_limit, Killed::ShardLimit);
+        match &self.current {
+            Some(current) if current.since + self.request.limits.test < shard.0 => {
+                (current.since + self.request.limits.test, Killed::TestLimit)
+            }
+            _ => shard,
+        }
+    }
+
+    fn end_of(&self, killed: Option<Killed>, ended: &ContainerEnd) -> (SegmentEnd, Option<Interruption>) {
+        match killed {
+            Some(Killed::Stopped(why)) => (SegmentEnd::Interrupted, Some(why)),
+            _ if self.untrusted => (SegmentEnd::Untrusted, None),
+            Some(Killed::TestLimit | Killed::ShardLimit) => (SegmentEnd::Timeout, None),
+            None if self.finished => (SegmentEnd::Completed, None),
+            None if self.next_position == 0 && !self.uncollected.is_empty() => (SegmentEnd::Uncollected, None),
+            // 137: our init says 128 + 9 for a runner that SIGKILL ended.
+            None if ended.usage.oom_kills > 0 && matches!(ended.exit, Exit::Signal(9) | Exit::Code(137)) => {
+                (SegmentEnd::Oom, None)
+            }
+            None => (SegmentEnd::Crashed, None),
+        }
+    }
+
+    /// What the test that was still running when the segment ended has shown.
+    fn running_outcome(&self, end: SegmentEnd, killed: Option<Killed>) -> Outcome {
+        match end {
+            // Over the shard's limit, not its own: it is innocent unless it had the whole segment to itself.
+            SegmentEnd::Timeout if killed == Some(Killed::ShardLimit) && self.next_position > 1 => Outcome::Aborted,
+            SegmentEnd::Timeout => Outcome::Timeout,
+            SegmentEnd::Oom => Outcome::Oom,
+            SegmentEnd::Interrupted => Outcome::Aborted,
+            SegmentEnd::Infra => Outcome::Infra,
+            SegmentEnd::Untrusted => Outcome::Untrusted,
+            SegmentEnd::Completed | SegmentEnd::Crashed | SegmentEnd::Uncollected => Outcome::Crashed,
+        }
+    }
+
+    fn report(mut self, killed: Option<Killed>, ended: &ContainerEnd, output: Capped, now: Instant) -> Report {
+        let (end, interruption) = self.end_of(killed, ended);
+        let mut last = Vec::new();
+        let mut running = None;
+        let mut over = self.ended.clone();
+        if let Some(current) = self.current.take() {
+            let outcome = self.running_outcome(end, killed);
+            let ran = now.saturating_duration_since(current.since);
+            last.push(self.trial(&current, outcome, Some(ran), None));
+            over[current.index] = outcome != Outcome::Aborted;
+            running = Some(self.request.order[current.index].0.clone());
+        }
+        if end == SegmentEnd::Completed {
+            // The runner says it is through its list: what it never started it does not know any more.
+            for (index, _) in self.started.iter().enumerate().filter(|(_, started)| !**started) {
+                let (test, rep) = &self.request.order[index];
+                last.push(TrialRecord {
+                    position: self.next_position,
+                    test: test.clone(),
+                    rep: *rep,
+                    outcome: Outcome::Lost,
+                    started: None,
+                    duration: None,
+                    detail: None,
+                });
+                self.next_position += 1;
+                over[index] = true;
+            }
+        }
+        if !self.uncollected.is_empty() {
+            let errors = std::mem::take(&mut self.uncollected).join("\n");
+            self.reason = Some(self.reason.take().map_or(errors.clone(), |why| format!("{why}\n{errors}")));
+        }
+        let cut = self.started.iter().position(|started| !started).unwrap_or(self.started.len());
+        Report {
+            end,
+            interruption,
+            last,
+            running,
+            exit: Some(match ended.exit {
+                Exit::Code(code) => i64::from(code),
+                Exit::Signal(signal) => 256 + i64::from(signal),
+            }),
+            usage: ended.usage,
+            order_differs: self.order_differs,
+            reason: self.reason,
+            output: output.into_bytes(),
+            over,
+            cut: u32::try_from(cut).expect("an order has fewer than 2^32 places"),
+        }
+    }
+}
+
+/// Reads the next bytes; an error of a pipe is its end.
+async fn read_some(source: &mut (impl AsyncRead + Unpin), buffer: &mut [u8], open: &mut bool) -> usize {
+    let read = source.read(buffer).await.unwrap_or(0);
+    *open = read > 0;
+    read
+}
+
+/// Runs one segment to its end.
+///
+/// # Errors
+/// The outer error is the store's: the record is broken. The inner is the host's: the container did not run.
+pub(super) async fn run_segment<R: Recorder>(
+    slot: &mut Slot,
+    request: &Request<'_>,
+    outlets: &Outlets<'_, R>,
+) -> Result<Result<Report, HostError>, StoreError> {
+    let mut stop = outlets.stop.clone();
+    let mut running: Running<'_> = match slot.start(&request.launch).await {
+        Ok(running) => running,
+        Err(trouble) => return Ok(Err(trouble)),
+    };
+    let began = Instant::now();
+    let (mut results, mut output) = (running.results(), running.output());
+    let (mut results_open, mut output_open) = (true, true);
+    let (mut results_buffer, mut output_buffer) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut log = Capped::new(request.limits.output);
+    let mut follower = Follower::new(request, outlets);
+    let mut killed = None;
+    let mut ended: Option<Result<ContainerEnd, HostError>> = None;
+    // After the container's end the pipes hold what it still said; only then are they read to their ends.
+    while ended.is_none() || results_open || output_open {
+        let (limit, what) = follower.deadline(began);
+        tokio::select! {
+            biased;
+            read = read_some(&mut results, &mut results_buffer, &mut results_open), if results_open => {
+                if let Err(broken) = follower.take(&results_buffer[..read]).await {
+                    running.kill().await.ok();
+                    return Err(broken);
+                }
+                if follower.untrusted && killed.is_none() && ended.is_none() {
+                    running.kill().await.ok();
+                }
+            }
+            read = read_some(&mut output, &mut output_buffer, &mut output_open), if output_open => {
+                log.push(&output_buffer[..read]);
+            }
+            end = running.wait(), if ended.is_none() => ended = Some(end),
+            () = tokio::time::sleep_until(limit), if killed.is_none() && ended.is_none() => {
+                killed = Some(what);
+                running.kill().await.ok();
+            }
+            why = aborted(&mut stop), if killed.is_none() && ended.is_none() => {
+                killed = Some(Killed::Stopped(why));
+                running.kill().await.ok();
+            }
+        }
+    }
+    let now = Instant::now();
+    Ok(match ended.expect("the loop ends after the container") {
+        Ok(end) => Ok(follower.report(killed, &end, log, now)),
+        Err(trouble) => Err(trouble),
+    })
+}
+
+/// Waits until the hunt is aborted; for ever when its owner has gone without a word.
+async fn aborted(stop: &mut watch::Receiver<Stop>) -> Interruption {
+    loop {
+        if let Stop::Aborting(why) = *stop.borrow_and_update() {
+            return why;
+        }
+        if stop.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

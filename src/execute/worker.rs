@@ -1,0 +1,325 @@
+//! The life of a shard on one worker: segment after segment until every trial is over.
+
+use std::{ffi::OsString, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Event, Recorder, Rig, Stop,
+    segment::{Outlets, Report, Request, run_segment},
+};
+use crate::{
+    container::Slot,
+    model::{Cause, ListDigest, Outcome, SegmentClose, SegmentEnd, SegmentOpen, TestId, TrialRecord, Usage},
+    store::StoreError,
+};
+
+/// How often the host may fail on one shard before its trials are recorded as `infra`. One more costs
+/// seconds of a bad night; one less gives up on a single hiccup.
+const ATTEMPTS: u32 = 3;
+
+/// A shard, or what is left of one, for a worker.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// Row id of the shard.
+    pub shard: i64,
+    /// Attempts made before (0 for a fresh shard).
+    pub attempts: u32,
+    /// What to run, in order, with repetitions.
+    pub order: Vec<(TestId, u8)>,
+    /// The segment that this continues, after a hunt was interrupted.
+    pub cause: Option<Cause>,
+    /// How long it should take, from recorded durations.
+    pub predicted: Duration,
+    /// Variables of the environment that this shard's factors set.
+    pub factors: Vec<(OsString, OsString)>,
+    /// Seed for random generators that the runner seeds for its tests.
+    pub seed32: u32,
+}
+
+/// How a shard ended on a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardEnd {
+    /// Every trial is over.
+    Done,
+    /// We stopped it; the rest runs on resume.
+    Interrupted,
+    /// The host failed time and again; its trials are `infra`.
+    HostFailed,
+    /// The suite did not collect; nothing was recorded for its trials.
+    Uncollected,
+}
+
+/// A place for one container at a time.
+pub struct Worker<R> {
+    /// Index from 0.
+    pub index: u32,
+    rig: Arc<Rig>,
+    slot: Option<Slot>,
+    recorder: R,
+    events: mpsc::Sender<Event>,
+    stop: watch::Receiver<Stop>,
+}
+
+impl<R: Recorder> Worker<R> {
+    /// Makes a worker; its slot starts with its first container unless one is given.
+    pub fn new(
+        index: u32,
+        rig: Arc<Rig>,
+        slot: Option<Slot>,
+        recorder: R,
+        events: mpsc::Sender<Event>,
+        stop: watch::Receiver<Stop>,
+    ) -> Self {
+        Self { index, rig, slot, recorder, events, stop }
+    }
+
+    /// Runs a shard to its end.
+    ///
+    /// # Errors
+    /// Only when the record is broken: then running on would be wasted.
+    pub async fn run(&mut self, assignment: Assignment, beside: Vec<i64>) -> Result<ShardEnd, StoreError> {
+        let mut order = assignment.order.clone();
+        let mut cause = assignment.cause;
+        let mut attempt = assignment.attempts + 1;
+        let mut host_failures = 0;
+        while !order.is_empty() {
+            if matches!(*self.stop.borrow(), Stop::Aborting(_)) {
+                return Ok(ShardEnd::Interrupted);
+            }
+            let open = self.open(&assignment, attempt, cause, &order, &beside);
+            let segment = self.recorder.open_segment(open).await?;
+            let report = self.segment(&assignment, segment, &order).await?;
+            // A runner that dies before its first test says nothing about tests: it is the host's or the suite's trouble.
+            let silent = report.cut == 0 && report.running.is_none();
+            let end = match report.end {
+                SegmentEnd::Crashed | SegmentEnd::Oom | SegmentEnd::Timeout if silent => SegmentEnd::Infra,
+                other => other,
+            };
+            let failed = matches!(end, SegmentEnd::Infra) || (end == SegmentEnd::Untrusted && silent);
+            host_failures += u32::from(failed);
+            let give_up = failed && host_failures >= ATTEMPTS;
+            let over = report.over.clone();
+            let cut = report.cut;
+            self.close(&assignment, segment, &order, Report { end, ..report }, give_up).await?;
+            match end {
+                SegmentEnd::Interrupted => return Ok(ShardEnd::Interrupted),
+                SegmentEnd::Uncollected => return Ok(ShardEnd::Uncollected),
+                _ if give_up => {
+                    self.recorder.close_shard(assignment.shard).await?;
+                    return Ok(ShardEnd::HostFailed);
+                }
+                SegmentEnd::Infra => {
+                    attempt += 1;
+                    self.back_off(host_failures).await;
+                }
+                SegmentEnd::Completed
+                | SegmentEnd::Timeout
+                | SegmentEnd::Crashed
+                | SegmentEnd::Oom
+                | SegmentEnd::Untrusted => cause = Some(Cause { parent: segment, cut, end }),
+            }
+            let mut rest = over.into_iter().map(|over| !over);
+            order.retain(|_| rest.next().unwrap_or(false));
+        }
+        self.recorder.close_shard(assignment.shard).await?;
+        Ok(ShardEnd::Done)
+    }
+
+    fn open(
+        &self,
+        assignment: &Assignment,
+        attempt: u32,
+        cause: Option<Cause>,
+        order: &[(TestId, u8)],
+        beside: &[i64],
+    ) -> SegmentOpen {
+        let pressure = HostLoad::read();
+        SegmentOpen {
+            shard: assignment.shard,
+            attempt,
+            cause,
+            trials: u32::try_from(order.len()).expect("an order has fewer than 2^32 places"),
+            order: ListDigest::of(order.iter().map(|(test, _)| test)),
+            worker: self.index,
+            started: self.rig.clock.mono(),
+            started_at: self.rig.clock.now(),
+            load_milli: pressure.load_milli,
+            cpu_pressure_milli: pressure.cpu_pressure_milli,
+            beside: beside.to_vec(),
+        }
+    }
+
+    async fn segment(
+        &mut self,
+        assignment: &Assignment,
+        segment: i64,
+        order: &[(TestId, u8)],
+    ) -> Result<Report, StoreError> {
+        let mut context = self.rig.context.clone();
+        context.nonce = Rig::nonce();
+        context.seed32 = assignment.seed32;
+        let command = self.rig.runner.run(&context, order);
+        let request = Request {
+            order,
+            launch: self.rig.launch(command, &assignment.factors),
+            nonce: context.nonce,
+            limits: self.rig.limits,
+            shard_limit: self.rig.limits.for_segment(assignment.predicted),
+            shard: assignment.shard,
+            segment,
+        };
+        let started = Event::SegmentStarted { worker: self.index, shard: assignment.shard, trials: order.len() };
+        self.events.send(started).await.ok();
+        let mut slot = match self.slot.take() {
+            Some(slot) => slot,
+            None => match self.rig.slot().await {
+                Ok(slot) => slot,
+                Err(trouble) => return Ok(host_report(&trouble, order.len())),
+            },
+        };
+        let outlets = Outlets { recorder: &self.recorder, events: &self.events, stop: self.stop.clone() };
+        match run_segment(&mut slot, &request, &outlets).await? {
+            Ok(report) => {
+                self.slot = Some(slot);
+                Ok(report)
+            }
+            // The slot is dropped with whatever is in it, and a new one is made: cheaper than knowing what broke.
+            Err(trouble) => Ok(host_report(&trouble, order.len())),
+        }
+    }
+
+    async fn close(
+        &self,
+        assignment: &Assignment,
+        segment: i64,
+        order: &[(TestId, u8)],
+        mut report: Report,
+        give_up: bool,
+    ) -> Result<(), StoreError> {
+        if give_up {
+            let done = u32::try_from(report.over.iter().filter(|over| **over).count()).unwrap_or(u32::MAX);
+            let left = order.iter().zip(&report.over).filter(|(_, over)| !**over);
+            report.last.extend(left.zip(done..).map(|(((test, rep), _), position)| TrialRecord {
+                position,
+                test: test.clone(),
+                rep: *rep,
+                outcome: Outcome::Infra,
+                started: None,
+                duration: None,
+                detail: None,
+            }));
+        }
+        let log = if report.output.is_empty() || report.end == SegmentEnd::Completed {
+            None
+        } else {
+            self.recorder.keep_log(segment, std::mem::take(&mut report.output)).await
+        };
+        let news: Vec<Event> = report
+            .last
+            .iter()
+            .map(|trial| Event::TrialEnded {
+                shard: assignment.shard,
+                test: trial.test.clone(),
+                outcome: trial.outcome,
+                duration: trial.duration,
+                detail: None,
+            })
+            .collect();
+        let ended = Event::SegmentEnded {
+            worker: self.index,
+            shard: assignment.shard,
+            end: report.end,
+            running: report.running.clone(),
+            reason: report.reason.clone(),
+        };
+        let close = SegmentClose {
+            end: report.end,
+            interruption: report.interruption,
+            ended: self.rig.clock.mono(),
+            ended_at: self.rig.clock.now(),
+            running: report.running,
+            exit: report.exit,
+            usage: report.usage,
+            order_differs: report.order_differs,
+            reason: report.reason,
+            log,
+        };
+        self.recorder.close_segment(segment, close, report.last).await?;
+        for event in news.into_iter().chain([ended]) {
+            self.events.send(event).await.ok();
+        }
+        Ok(())
+    }
+
+    /// Waits 1, 2, 4 s after host trouble, or until the hunt stops.
+    async fn back_off(&mut self, failures: u32) {
+        let pause = Duration::from_secs(1 << failures.saturating_sub(1).min(5));
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| matches!(stop, Stop::Aborting(_))) => {}
+        }
+    }
+}
+
+fn host_report(trouble: &dyn std::error::Error, trials: usize) -> Report {
+    let mut reason = trouble.to_string();
+    let mut source = trouble.source();
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    Report {
+        end: SegmentEnd::Infra,
+        interruption: None,
+        last: Vec::new(),
+        running: None,
+        exit: None,
+        usage: Usage::default(),
+        order_differs: false,
+        reason: Some(reason),
+        output: Vec::new(),
+        over: vec![false; trials],
+        cut: 0,
+    }
+}
+
+/// How busy the host was when a segment started.
+struct HostLoad {
+    load_milli: Option<u32>,
+    cpu_pressure_milli: Option<u32>,
+}
+
+impl HostLoad {
+    fn read() -> Self {
+        let load = std::fs::read_to_string("/proc/loadavg").ok();
+        let load = load.as_deref().and_then(|text| text.split(' ').next()).and_then(milli);
+        let pressure = std::fs::read_to_string("/proc/pressure/cpu").ok();
+        let pressure = pressure.as_deref().and_then(|text| {
+            let some = text.lines().find(|line| line.starts_with("some"))?;
+            milli(some.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?)
+        });
+        Self { load_milli: load, cpu_pressure_milli: pressure }
+    }
+}
+
+/// Reads a decimal number as thousandths.
+fn milli(text: &str) -> Option<u32> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let part: String = part.chars().chain("000".chars()).take(3).collect();
+    whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(part.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::milli;
+
+    #[test]
+    fn decimal_numbers_become_thousandths() {
+        assert_eq!(milli("1.25"), Some(1250));
+        assert_eq!(milli("0.07"), Some(70));
+        assert_eq!(milli("3"), Some(3000));
+        assert_eq!(milli("x"), None);
+    }
+}
