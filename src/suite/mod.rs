@@ -1,1 +1,16 @@
-//! Stub: see lib.rs.
+//! How a test runner is asked to list its tests and to run them, and how its answers are read.
+//!
+//! A [`Runner`] only says what to start and with which job; it starts nothing. What the started
+//! process writes to its results pipe goes through a [`Journal`], which believes nothing. Starting
+//! processes, containers and time limits belong to `execute`.
+
+pub mod interpreter;
+mod journal;
+mod pytest;
+mod runner;
+
+pub use journal::{Journal, JournalEvent, JournalLimits, Untrusted};
+pub use pytest::Pytest;
+pub use runner::{
+    Command, DRIVER_DIR, Nonce, OrderCapability, Runner, RunnerContext, UnknownRunner, named,
+};
