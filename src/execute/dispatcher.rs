@@ -1,7 +1,7 @@
 //! Deals the stream of shards out to free workers, without a barrier between iterations, until the stream
 //! or the hunt ends.
 
-use std::{collections::BTreeMap, future::Future};
+use std::future::Future;
 
 use tokio::{
     sync::{mpsc, watch},
@@ -63,7 +63,6 @@ where
         let workers = idle.len();
         idle.reverse();
         let mut busy: JoinSet<(Worker<R>, i64, Result<ShardEnd, StoreError>)> = JoinSet::new();
-        let mut running: BTreeMap<u32, i64> = BTreeMap::new();
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(500));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut stop = self.stop.subscribe();
@@ -75,11 +74,9 @@ where
                     break;
                 };
                 let mut worker = idle.pop().expect("checked above");
-                let beside: Vec<i64> = running.values().copied().collect();
                 let shard = assignment.shard;
-                running.insert(worker.index, shard);
                 busy.spawn(async move {
-                    let end = worker.run(assignment, beside).await;
+                    let end = worker.run(assignment).await;
                     (worker, shard, end)
                 });
             }
@@ -90,7 +87,6 @@ where
                 Some(event) = self.events.recv() => (self.hear)(Some(event), busy.len()).await?,
                 Some(done) = busy.join_next() => {
                     let (worker, shard, end) = done.expect("a worker's task does not panic");
-                    running.remove(&worker.index);
                     idle.push(worker);
                     let end = end?;
                     self.source.ended(shard, end).await?;

@@ -11,9 +11,9 @@ mod segment;
 mod worker;
 
 pub use capped::Capped;
-pub use dispatcher::{dispatch, Dispatch, Dispatched, Source};
+pub use dispatcher::{Dispatch, Dispatched, Source};
 pub use event::Event;
-pub use recorder::{MemoryRecorder, Recorder, RecordedShard};
+pub use recorder::{MemoryRecorder, RecordedShard, Recorder, StoreRecorder};
 pub use rig::{Limits, Listing, ListingFailed, Rig};
 pub use segment::Stop;
 pub use worker::{Assignment, ShardEnd, Worker};

@@ -1,10 +1,14 @@
 //! Where outcomes go: the database for hunts and runs, memory for a replay at a desk.
 
-use std::{future::Future, sync::Mutex};
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use crate::{
-    model::{SegmentClose, SegmentOpen, TrialRecord},
-    store::{StoreError, Writer},
+    model::{SegmentClose, SegmentOpen, ShardState, TrialRecord},
+    store::{StoreError, Writer, write_log},
 };
 
 /// Takes the facts of segments in the order they happen. When a call returns an error the record is
@@ -40,7 +44,7 @@ pub struct RecordedShard {
 
 /// Keeps everything in memory: for a replay, which is no evidence and leaves no trace.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryRecorder(std::sync::Arc<Mutex<RecordedShard>>);
+pub struct MemoryRecorder(Arc<Mutex<RecordedShard>>);
 
 impl MemoryRecorder {
     /// Returns what was recorded so far and starts afresh.
@@ -95,8 +99,40 @@ impl Recorder for MemoryRecorder {
 pub struct StoreRecorder {
     /// The one writer.
     pub writer: Writer,
-    /// Folder of the hunt's logs.
-    pub log_dir: std::path::PathBuf,
+    /// Folder below which logs are kept.
+    pub folder: PathBuf,
     /// The hunt whose logs these are.
     pub hunt: i64,
+}
+
+impl Recorder for StoreRecorder {
+    async fn open_segment(&self, open: SegmentOpen) -> Result<i64, StoreError> {
+        self.writer.open_segment(&open).await
+    }
+
+    async fn record(&self, segment: i64, trials: Vec<TrialRecord>) -> Result<(), StoreError> {
+        // The receipt is not waited for: an error of these trials comes from every later call.
+        self.writer.record(segment, trials).await.map(drop)
+    }
+
+    async fn close_segment(&self, segment: i64, close: SegmentClose, last: Vec<TrialRecord>) -> Result<(), StoreError> {
+        self.writer.close_segment(segment, close, last).await
+    }
+
+    async fn close_shard(&self, shard: i64) -> Result<(), StoreError> {
+        self.writer.close_shard(shard, ShardState::Finished).await
+    }
+
+    async fn keep_log(&self, segment: i64, output: Vec<u8>) -> Option<String> {
+        let (folder, hunt) = (self.folder.clone(), self.hunt);
+        let written = tokio::task::spawn_blocking(move || write_log(&folder, hunt, segment, &output)).await;
+        match written.expect("writing a log does not panic") {
+            Ok(name) => Some(name),
+            // A log is a convenience; outcomes are what must not be lost.
+            Err(error) => {
+                tracing::warn!(segment, %error, "log not kept");
+                None
+            }
+        }
+    }
 }

@@ -1,13 +1,19 @@
 //! What every worker of one session shares: the image, the runner, the limits, and where slots come from.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, atomic::{AtomicU32, Ordering}},
+    time::Duration,
+};
 
-use tokio::sync::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
     container::{self, ContainerEnd, HostError, ImageSpec, Launch, RunDir, Rung, Slot, Spawner},
     model::{Clock, ListDigest, TestId},
-    suite::{Command, Journal, JournalEvent, Runner, RunnerContext},
+    suite::{Command, DRIVER_DIR, Journal, JournalEvent, JournalLimits, Nonce, Runner, RunnerContext},
 };
 
 use super::Capped;
@@ -40,7 +46,7 @@ pub struct Listing {
     pub digest: ListDigest,
     /// What the runner wanted to say, such as plugins whose effect is switched off.
     pub notes: Vec<String>,
-    /// The runner's own version.
+    /// Versions of the runner and of its language.
     pub version: Option<String>,
 }
 
@@ -80,9 +86,11 @@ pub struct Rig {
     /// How strongly they are confined.
     pub rung: Rung,
     /// The test runner.
-    pub runner: Arc<dyn Runner>,
-    /// What the runner needs to know of this suite; the nonce and the seed are set per segment.
-    pub context: RunnerContext,
+    pub runner: &'static dyn Runner,
+    /// The suite's interpreter, as the containers see it.
+    pub interpreter: PathBuf,
+    /// Arguments that the user gave for every list and every run.
+    pub args: Vec<OsString>,
     /// Environment from the allow-list.
     pub env: Vec<(OsString, OsString)>,
     /// The project's own path.
@@ -94,7 +102,9 @@ pub struct Rig {
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// Hands out the next slot's index: a slot that was lost is replaced under a new one.
-    pub next_slot: Mutex<u32>,
+    pub next_slot: AtomicU32,
+    /// Segments that run now, by worker.
+    pub running: Mutex<BTreeMap<u32, i64>>,
 }
 
 impl Rig {
@@ -103,10 +113,7 @@ impl Rig {
     /// # Errors
     /// When the slot's process cannot be made ready.
     pub async fn slot(&self) -> Result<Slot, HostError> {
-        let mut next = self.next_slot.lock().await;
-        let index = *next;
-        *next += 1;
-        drop(next);
+        let index = self.next_slot.fetch_add(1, Ordering::Relaxed);
         Slot::spawn(&self.spawner, &self.run_dir, index, &self.image, self.rung).await
     }
 
@@ -126,18 +133,28 @@ impl Rig {
         }
     }
 
-    /// Returns a fresh nonce: 128 bits in hexadecimal.
+    /// Returns what the runner must know for one process.
     #[must_use]
-    pub fn nonce() -> String {
-        let mut bytes = [0_u8; 16];
+    pub fn context(&self, nonce: Nonce, seed32: u32) -> RunnerContext<'_> {
+        RunnerContext {
+            interpreter: &self.interpreter,
+            driver_dir: Path::new(DRIVER_DIR),
+            args: &self.args,
+            nonce,
+            output_cap: self.limits.output,
+            seed32,
+        }
+    }
+
+    /// Draws a nonce from the system.
+    ///
+    /// # Panics
+    /// Never once the machine has booted: until then the kernel's random source does not answer.
+    #[must_use]
+    pub fn nonce() -> Nonce {
+        let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).expect("the kernel's random source answers after boot");
-        blake3::Hash::from_bytes({
-            let mut wide = [0_u8; 32];
-            wide[..16].copy_from_slice(&bytes);
-            wide
-        })
-        .to_hex()[..32]
-            .to_owned()
+        Nonce::new(u128::from_le_bytes(bytes))
     }
 
     /// Lists the suite in a container of its own.
@@ -146,33 +163,33 @@ impl Rig {
     /// [`ListingFailed`] says whether the host, the suite or the runner is the cause.
     pub async fn list(&self, slot: &mut Slot) -> Result<Listing, ListingFailed> {
         let limit = self.limits.for_segment(Duration::ZERO);
-        let mut context = self.context.clone();
-        context.nonce = Self::nonce();
-        let launch = self.launch(self.runner.list(&context), &[]);
-        let (end, mut journal, events, output) =
-            tokio::time::timeout(limit, converse(slot, &launch, &context.nonce, self.limits.output))
-                .await
-                .map_err(|_| ListingFailed::TooLong(limit))??;
+        let nonce = Self::nonce();
+        let launch = self.launch(self.runner.list(&self.context(nonce, 0)), &[]);
+        let journal = Journal::listing(nonce, JournalLimits::new(0, self.limits.output));
+        let talk = converse(slot, &launch, journal, self.limits.output);
+        let (end, events, output) =
+            tokio::time::timeout(limit, talk).await.map_err(|_| ListingFailed::TooLong(limit))??;
         let mut tests = Vec::new();
         let (mut errors, mut notes) = (Vec::new(), Vec::new());
-        let (mut version, mut finished) = (None, false);
-        for event in events.into_iter().chain(journal.push(b"")) {
+        let (mut version, mut finished) = (None, None);
+        for event in events {
             match event {
                 JournalEvent::Item(test) => tests.push(test),
-                JournalEvent::CollectError { place, text } => {
-                    errors.push(format!("{place}\n{}", String::from_utf8_lossy(&text)));
+                JournalEvent::CollectError { module, text } => {
+                    let (module, text) = (String::from_utf8_lossy(&module), String::from_utf8_lossy(&text));
+                    errors.push(format!("{module}\n{text}"));
                 }
                 JournalEvent::Note(note) => notes.push(note),
-                JournalEvent::Versions { runner, .. } => version = Some(runner),
-                JournalEvent::Finished { .. } => finished = true,
-                JournalEvent::Untrusted(why) => notes.push(why.to_string()),
+                JournalEvent::Versions { runner, language } => version = Some(format!("{runner}, {language}")),
+                JournalEvent::Finished { exit } => finished = Some(exit),
+                JournalEvent::Untrusted(why) => errors.push(why.to_string()),
                 JournalEvent::Started { .. } | JournalEvent::Ended { .. } | JournalEvent::Missing(_) => {}
             }
         }
         if !errors.is_empty() {
             return Err(ListingFailed::Uncollectable(errors.join("\n")));
         }
-        if !finished {
+        if finished.is_none() {
             let output = String::from_utf8_lossy(&output).into_owned();
             return Err(ListingFailed::Broken { exit: end.exit.to_string(), output });
         }
@@ -188,27 +205,26 @@ impl Rig {
 async fn converse(
     slot: &mut Slot,
     launch: &Launch,
-    nonce: &str,
+    mut journal: Journal,
     room: usize,
-) -> Result<(ContainerEnd, Journal, Vec<JournalEvent>, Vec<u8>), HostError> {
-    use tokio::io::AsyncReadExt;
+) -> Result<(ContainerEnd, Vec<JournalEvent>, Vec<u8>), HostError> {
     let mut running = slot.start(launch).await?;
-    let (mut results, mut output) = (running.results(), running.output());
-    let mut journal = Journal::for_list(nonce);
+    let mut results = running.results().expect("nobody took it before");
+    let mut output = running.output().expect("nobody took it before");
     let mut events = Vec::new();
     let mut log = Capped::new(room);
-    let read_results = async {
-        let mut buffer = vec![0; 65_536];
-        while let Ok(read @ 1..) = results.read(&mut buffer).await {
-            events.extend(journal.push(&buffer[..read]));
-        }
-    };
-    let read_output = async {
-        let mut buffer = vec![0; 65_536];
-        while let Ok(read @ 1..) = output.read(&mut buffer).await {
-            log.push(&buffer[..read]);
-        }
-    };
-    let (end, (), ()) = tokio::join!(running.wait(), read_results, read_output);
-    Ok((end?, journal, events, log.into_bytes()))
+    let (end, (), ()) = tokio::join!(
+        running.wait(),
+        pour(&mut results, |bytes| events.extend(journal.feed(bytes))),
+        pour(&mut output, |bytes| log.push(bytes)),
+    );
+    Ok((end?, events, log.into_bytes()))
+}
+
+/// Reads a pipe to its end; an error of a pipe is its end.
+async fn pour(source: &mut (impl AsyncRead + Unpin), mut take: impl FnMut(&[u8])) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(read @ 1..) = source.read(&mut buffer).await {
+        take(&buffer[..read]);
+    }
 }

@@ -11,10 +11,10 @@ use tokio::{
 
 use super::{Capped, Event, Limits, Recorder};
 use crate::{
-    container::{ContainerEnd, HostError, Launch, Running, Slot},
+    container::{ContainerEnd, HostError, Launch, Slot},
     model::{Exit, Interruption, Outcome, SegmentEnd, TestId, TrialRecord, Usage},
     store::StoreError,
-    suite::{Journal, JournalEvent},
+    suite::{Journal, JournalEvent, JournalLimits, Nonce},
 };
 
 /// What the hunt as a whole is doing; only ever moves forward.
@@ -32,7 +32,7 @@ pub enum Stop {
 pub(super) struct Request<'a> {
     pub order: &'a [(TestId, u8)],
     pub launch: Launch,
-    pub nonce: String,
+    pub nonce: Nonce,
     pub limits: Limits,
     /// Limit for the whole segment.
     pub shard_limit: Duration,
@@ -40,6 +40,9 @@ pub(super) struct Request<'a> {
     pub shard: i64,
     pub segment: i64,
 }
+
+/// Exit code of a runner whose suite does not collect (pytest's `INTERRUPTED`, which every adapter maps to).
+const COLLECTION_BROKE: i32 = 2;
 
 /// Where a segment reports to.
 pub(super) struct Outlets<'a, R> {
@@ -65,6 +68,10 @@ pub(super) struct Report {
     pub over: Vec<bool>,
     /// Place in the order of the first trial that did not start here.
     pub cut: u32,
+    /// Number of trials recorded, those in `last` included: the next free position.
+    pub recorded: u32,
+    /// Did the slot fail, so that it must not be used again?
+    pub slot_failed: bool,
 }
 
 /// Why we killed a container.
@@ -92,8 +99,8 @@ struct Follower<'a, R> {
     started: Vec<bool>,
     ended: Vec<bool>,
     next_position: u32,
-    order_differs: bool,
-    finished: bool,
+    /// The runner's own exit code, once it says that it is through.
+    finished: Option<i32>,
     uncollected: Vec<String>,
     reason: Option<String>,
     untrusted: bool,
@@ -105,13 +112,12 @@ impl<'a, R: Recorder> Follower<'a, R> {
         Self {
             request,
             outlets,
-            journal: Journal::for_run(&request.nonce, n),
+            journal: Journal::of_run(request.nonce, JournalLimits::new(n, request.limits.output), n),
             current: None,
             started: vec![false; n],
             ended: vec![false; n],
             next_position: 0,
-            order_differs: false,
-            finished: false,
+            finished: None,
             uncollected: Vec::new(),
             reason: None,
             untrusted: false,
@@ -121,27 +127,28 @@ impl<'a, R: Recorder> Follower<'a, R> {
     async fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let mut trials = Vec::new();
         let mut news = Vec::new();
-        for event in self.journal.push(bytes) {
+        for event in self.journal.feed(bytes) {
             match event {
                 JournalEvent::Started { index, at } => {
-                    self.order_differs |= index != self.next_position as usize;
+                    let index = index as usize;
                     self.started[index] = true;
                     self.current = Some(Current { index, position: self.next_position, at, since: Instant::now() });
                     self.next_position += 1;
                 }
                 JournalEvent::Ended { index, outcome, at, detail } => {
                     if let Some(current) = self.current.take() {
-                        self.ended[index] = true;
+                        self.ended[index as usize] = true;
                         let trial = self.trial(&current, outcome, Some(at.since(current.at)), detail);
                         news.push(self.event_of(&trial));
                         trials.push(trial);
                     }
                 }
-                JournalEvent::CollectError { place, text } => {
-                    self.uncollected.push(format!("{place}: {}", String::from_utf8_lossy(&text)));
+                JournalEvent::CollectError { module, text } => {
+                    let (module, text) = (String::from_utf8_lossy(&module), String::from_utf8_lossy(&text));
+                    self.uncollected.push(format!("{module}: {text}"));
                 }
                 JournalEvent::Note(note) => news.push(Event::Note(note)),
-                JournalEvent::Finished { .. } => self.finished = true,
+                JournalEvent::Finished { exit } => self.finished = Some(exit),
                 JournalEvent::Untrusted(why) => {
                     self.untrusted = true;
                     self.reason = Some(why.to_string());
@@ -198,8 +205,9 @@ impl<'a, R: Recorder> Follower<'a, R> {
             Some(Killed::Stopped(why)) => (SegmentEnd::Interrupted, Some(why)),
             _ if self.untrusted => (SegmentEnd::Untrusted, None),
             Some(Killed::TestLimit | Killed::ShardLimit) => (SegmentEnd::Timeout, None),
-            None if self.finished => (SegmentEnd::Completed, None),
-            None if self.next_position == 0 && !self.uncollected.is_empty() => (SegmentEnd::Uncollected, None),
+            None if self.finished == Some(COLLECTION_BROKE) && self.next_position == 0 => (SegmentEnd::Uncollected, None),
+            // With a test still running, the last record says that this test broke the runner off.
+            None if self.finished.is_some() && self.current.is_none() => (SegmentEnd::Completed, None),
             // 137: our init says 128 + 9 for a runner that SIGKILL ended.
             None if ended.usage.oom_kills > 0 && matches!(ended.exit, Exit::Signal(9) | Exit::Code(137)) => {
                 (SegmentEnd::Oom, None)
@@ -222,8 +230,20 @@ impl<'a, R: Recorder> Follower<'a, R> {
         }
     }
 
-    fn report(mut self, killed: Option<Killed>, ended: &ContainerEnd, output: Capped, now: Instant) -> Report {
-        let (end, interruption) = self.end_of(killed, ended);
+    fn report(
+        mut self,
+        killed: Option<Killed>,
+        ended: &Result<ContainerEnd, HostError>,
+        output: Capped,
+        now: Instant,
+    ) -> Report {
+        let (end, interruption) = match ended {
+            Ok(ended) => self.end_of(killed, ended),
+            Err(trouble) => {
+                self.reason = Some(chain(trouble));
+                (SegmentEnd::Infra, None)
+            }
+        };
         let mut last = Vec::new();
         let mut running = None;
         let mut over = self.ended.clone();
@@ -231,7 +251,8 @@ impl<'a, R: Recorder> Follower<'a, R> {
             let outcome = self.running_outcome(end, killed);
             let ran = now.saturating_duration_since(current.since);
             last.push(self.trial(&current, outcome, Some(ran), None));
-            over[current.index] = outcome != Outcome::Aborted;
+            over[current.index] = !matches!(outcome, Outcome::Aborted | Outcome::Infra);
+            self.next_position = current.position + 1;
             running = Some(self.request.order[current.index].0.clone());
         }
         if end == SegmentEnd::Completed {
@@ -261,16 +282,45 @@ impl<'a, R: Recorder> Follower<'a, R> {
             interruption,
             last,
             running,
-            exit: Some(match ended.exit {
+            exit: ended.as_ref().ok().map(|ended| match ended.exit {
                 Exit::Code(code) => i64::from(code),
                 Exit::Signal(signal) => 256 + i64::from(signal),
             }),
-            usage: ended.usage,
-            order_differs: self.order_differs,
+            usage: ended.as_ref().map_or_else(|_| Usage::default(), |ended| ended.usage),
+            order_differs: self.journal.order_differs(),
             reason: self.reason,
             output: output.into_bytes(),
             over,
             cut: u32::try_from(cut).expect("an order has fewer than 2^32 places"),
+            recorded: self.next_position,
+            slot_failed: ended.is_err(),
+        }
+    }
+}
+
+/// An error and its causes in one line, for the record.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source())
+        .fold(error.to_string(), |all, cause| format!("{all}: {cause}"))
+}
+
+impl Report {
+    /// The end of a segment whose container never ran.
+    pub(super) fn never_ran(trouble: &HostError, trials: usize) -> Self {
+        Self {
+            end: SegmentEnd::Infra,
+            interruption: None,
+            last: Vec::new(),
+            running: None,
+            exit: None,
+            usage: Usage::default(),
+            order_differs: false,
+            reason: Some(chain(trouble)),
+            output: Vec::new(),
+            over: vec![false; trials],
+            cut: 0,
+            recorded: 0,
+            slot_failed: true,
         }
     }
 }
@@ -285,19 +335,20 @@ async fn read_some(source: &mut (impl AsyncRead + Unpin), buffer: &mut [u8], ope
 /// Runs one segment to its end.
 ///
 /// # Errors
-/// The outer error is the store's: the record is broken. The inner is the host's: the container did not run.
+/// Only the store's: the record is broken. Trouble with the host is a segment that ended as `infra`.
 pub(super) async fn run_segment<R: Recorder>(
     slot: &mut Slot,
     request: &Request<'_>,
     outlets: &Outlets<'_, R>,
-) -> Result<Result<Report, HostError>, StoreError> {
+) -> Result<Report, StoreError> {
     let mut stop = outlets.stop.clone();
-    let mut running: Running<'_> = match slot.start(&request.launch).await {
+    let mut running = match slot.start(&request.launch).await {
         Ok(running) => running,
-        Err(trouble) => return Ok(Err(trouble)),
+        Err(trouble) => return Ok(Report::never_ran(&trouble, request.order.len())),
     };
     let began = Instant::now();
-    let (mut results, mut output) = (running.results(), running.output());
+    let mut results = running.results().expect("nobody took it before");
+    let mut output = running.output().expect("nobody took it before");
     let (mut results_open, mut output_open) = (true, true);
     let (mut results_buffer, mut output_buffer) = (vec![0; 65_536], vec![0; 65_536]);
     let mut log = Capped::new(request.limits.output);
@@ -333,10 +384,8 @@ pub(super) async fn run_segment<R: Recorder>(
         }
     }
     let now = Instant::now();
-    Ok(match ended.expect("the loop ends after the container") {
-        Ok(end) => Ok(follower.report(killed, &end, log, now)),
-        Err(trouble) => Err(trouble),
-    })
+    let ended = ended.expect("the loop ends after the container");
+    Ok(follower.report(killed, &ended, log, now))
 }
 
 /// Waits until the hunt is aborted; for ever when its owner has gone without a word.

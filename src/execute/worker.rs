@@ -1,6 +1,11 @@
 //! The life of a shard on one worker: segment after segment until every trial is over.
 
-use std::{ffi::OsString, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    sync::{Arc, MutexGuard},
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, watch};
 
@@ -10,7 +15,7 @@ use super::{
 };
 use crate::{
     container::Slot,
-    model::{Cause, ListDigest, Outcome, SegmentClose, SegmentEnd, SegmentOpen, TestId, TrialRecord, Usage},
+    model::{Cause, ListDigest, Outcome, SegmentClose, SegmentEnd, SegmentOpen, TestId, TrialRecord},
     store::StoreError,
 };
 
@@ -78,7 +83,7 @@ impl<R: Recorder> Worker<R> {
     ///
     /// # Errors
     /// Only when the record is broken: then running on would be wasted.
-    pub async fn run(&mut self, assignment: Assignment, beside: Vec<i64>) -> Result<ShardEnd, StoreError> {
+    pub async fn run(&mut self, assignment: Assignment) -> Result<ShardEnd, StoreError> {
         let mut order = assignment.order.clone();
         let mut cause = assignment.cause;
         let mut attempt = assignment.attempts + 1;
@@ -87,9 +92,12 @@ impl<R: Recorder> Worker<R> {
             if matches!(*self.stop.borrow(), Stop::Aborting(_)) {
                 return Ok(ShardEnd::Interrupted);
             }
-            let open = self.open(&assignment, attempt, cause, &order, &beside);
+            let open = self.open(&assignment, attempt, cause, &order);
             let segment = self.recorder.open_segment(open).await?;
-            let report = self.segment(&assignment, segment, &order).await?;
+            self.neighbours().insert(self.index, segment);
+            let report = self.segment(&assignment, segment, &order).await;
+            self.neighbours().remove(&self.index);
+            let report = report?;
             // A runner that dies before its first test says nothing about tests: it is the host's or the suite's trouble.
             let silent = report.cut == 0 && report.running.is_none();
             let end = match report.end {
@@ -100,7 +108,7 @@ impl<R: Recorder> Worker<R> {
             host_failures += u32::from(failed);
             let give_up = failed && host_failures >= ATTEMPTS;
             let over = report.over.clone();
-            let cut = report.cut;
+            let (cut, recorded) = (report.cut, report.recorded);
             self.close(&assignment, segment, &order, Report { end, ..report }, give_up).await?;
             match end {
                 SegmentEnd::Interrupted => return Ok(ShardEnd::Interrupted),
@@ -111,6 +119,9 @@ impl<R: Recorder> Worker<R> {
                 }
                 SegmentEnd::Infra => {
                     attempt += 1;
+                    if recorded > 0 {
+                        cause = Some(Cause { parent: segment, cut, end });
+                    }
                     self.back_off(host_failures).await;
                 }
                 SegmentEnd::Completed
@@ -132,7 +143,6 @@ impl<R: Recorder> Worker<R> {
         attempt: u32,
         cause: Option<Cause>,
         order: &[(TestId, u8)],
-        beside: &[i64],
     ) -> SegmentOpen {
         let pressure = HostLoad::read();
         SegmentOpen {
@@ -146,8 +156,13 @@ impl<R: Recorder> Worker<R> {
             started_at: self.rig.clock.now(),
             load_milli: pressure.load_milli,
             cpu_pressure_milli: pressure.cpu_pressure_milli,
-            beside: beside.to_vec(),
+            beside: self.neighbours().values().copied().collect(),
         }
+    }
+
+    /// The segments that run now, by worker; without our own while none of ours runs.
+    fn neighbours(&self) -> MutexGuard<'_, BTreeMap<u32, i64>> {
+        self.rig.running.lock().expect("nobody panics while holding this lock")
     }
 
     async fn segment(
@@ -156,14 +171,12 @@ impl<R: Recorder> Worker<R> {
         segment: i64,
         order: &[(TestId, u8)],
     ) -> Result<Report, StoreError> {
-        let mut context = self.rig.context.clone();
-        context.nonce = Rig::nonce();
-        context.seed32 = assignment.seed32;
-        let command = self.rig.runner.run(&context, order);
+        let nonce = Rig::nonce();
+        let command = self.rig.runner.run(&self.rig.context(nonce, assignment.seed32), order);
         let request = Request {
             order,
             launch: self.rig.launch(command, &assignment.factors),
-            nonce: context.nonce,
+            nonce,
             limits: self.rig.limits,
             shard_limit: self.rig.limits.for_segment(assignment.predicted),
             shard: assignment.shard,
@@ -175,18 +188,16 @@ impl<R: Recorder> Worker<R> {
             Some(slot) => slot,
             None => match self.rig.slot().await {
                 Ok(slot) => slot,
-                Err(trouble) => return Ok(host_report(&trouble, order.len())),
+                Err(trouble) => return Ok(Report::never_ran(&trouble, order.len())),
             },
         };
         let outlets = Outlets { recorder: &self.recorder, events: &self.events, stop: self.stop.clone() };
-        match run_segment(&mut slot, &request, &outlets).await? {
-            Ok(report) => {
-                self.slot = Some(slot);
-                Ok(report)
-            }
-            // The slot is dropped with whatever is in it, and a new one is made: cheaper than knowing what broke.
-            Err(trouble) => Ok(host_report(&trouble, order.len())),
+        let report = run_segment(&mut slot, &request, &outlets).await?;
+        // A slot that failed is dropped with whatever is in it: a new one is cheaper than knowing what broke.
+        if !report.slot_failed {
+            self.slot = Some(slot);
         }
+        Ok(report)
     }
 
     async fn close(
@@ -198,9 +209,8 @@ impl<R: Recorder> Worker<R> {
         give_up: bool,
     ) -> Result<(), StoreError> {
         if give_up {
-            let done = u32::try_from(report.over.iter().filter(|over| **over).count()).unwrap_or(u32::MAX);
             let left = order.iter().zip(&report.over).filter(|(_, over)| !**over);
-            report.last.extend(left.zip(done..).map(|(((test, rep), _), position)| TrialRecord {
+            report.last.extend(left.zip(report.recorded..).map(|(((test, rep), _), position)| TrialRecord {
                 position,
                 test: test.clone(),
                 rep: *rep,
@@ -260,28 +270,6 @@ impl<R: Recorder> Worker<R> {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| matches!(stop, Stop::Aborting(_))) => {}
         }
-    }
-}
-
-fn host_report(trouble: &dyn std::error::Error, trials: usize) -> Report {
-    let mut reason = trouble.to_string();
-    let mut source = trouble.source();
-    while let Some(cause) = source {
-        reason = format!("{reason}: {cause}");
-        source = cause.source();
-    }
-    Report {
-        end: SegmentEnd::Infra,
-        interruption: None,
-        last: Vec::new(),
-        running: None,
-        exit: None,
-        usage: Usage::default(),
-        order_differs: false,
-        reason: Some(reason),
-        output: Vec::new(),
-        over: vec![false; trials],
-        cut: 0,
     }
 }
 

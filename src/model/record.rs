@@ -78,7 +78,7 @@ pub struct SegmentOpen {
     pub load_milli: Option<u32>,
     /// CPU pressure (PSI `some avg10`), in thousandths of a percent; `None` where the kernel has none.
     pub cpu_pressure_milli: Option<u32>,
-    /// Shards running on the other workers at this moment (row ids).
+    /// Segments running on the other workers at this moment (row ids).
     pub beside: Vec<i64>,
 }
 

@@ -8,6 +8,7 @@
 //! - [`list`]: a suite's tests in their default order, with their modules
 //! - [`order`]: layout, seed and tests to the ordered shards of an iteration
 //! - [`balance`]: shards of equal predicted length, and how long a layout's longest will take
+//! - [`factor`]: levels of environment factors
 //! - [`field`]: finite fields for the affine classes of the coverage cycle
 //! - [`schedule`]: which layout each iteration has, and how far evidence may advance
 //! - [`precedence`]: the probability that one test ran before another
@@ -17,6 +18,7 @@
 pub mod balance;
 mod base32;
 mod check;
+pub mod factor;
 pub mod field;
 pub mod handles;
 mod hash;

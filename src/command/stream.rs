@@ -1,0 +1,257 @@
+//! The stream of a hunt: plans iterations as workers ask for shards, remembers which are open, tells when
+//! an iteration is complete. The plan of an iteration is durable before its first shard is given out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ffi::OsString,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    execute::{Assignment, ShardEnd, Source},
+    model::{Cause, FactorLevel, Layout, ListDigest, SegmentEnd, ShardPlan, ShardState, TestId},
+    plan::{ALGORITHM, Campaign, IterationSeed, Tests, Trial, Watermark, assign, factor, predicted_longest},
+    store::{OpenShard, RevisionId, StoreError, Writer},
+};
+
+/// The factor that every shard of a Python suite has.
+const HASH_SEED: &str = "PYTHONHASHSEED";
+/// Probability of one level of a factor that is uniform on 32 bits.
+const ONE_OF_2_POW_32: f64 = 1.0 / 4_294_967_296.0;
+
+/// What a hunt has to run, and what of it is under way.
+pub(super) struct Stream {
+    pub(super) writer: Writer,
+    pub(super) hunt: i64,
+    pub(super) revision: RevisionId,
+    pub(super) campaign: Campaign,
+    pub(super) tests: Arc<Tests>,
+    /// Recorded durations in default order.
+    pub(super) durations: Vec<Option<Duration>>,
+    /// Layouts with a longer predicted shard are not drawn.
+    pub(super) max_shard: Duration,
+    /// When the hunt ends, where that is known: shards that cannot end before are not drawn.
+    pub(super) deadline: Option<Instant>,
+    /// Total of complete iterations asked for.
+    pub(super) iterations: Option<u64>,
+    /// Next iteration to plan.
+    pub(super) next_iteration: u64,
+    pub(super) next_plan_index: i64,
+    /// Planned and not given out.
+    pub(super) queue: VecDeque<Assignment>,
+    pub(super) open: Open,
+}
+
+/// Shards that are planned and not over, and iterations that wait for them.
+pub(super) struct Open {
+    /// Iteration and plan index of each open shard.
+    shards: BTreeMap<i64, (i64, i64)>,
+    /// Number of open shards of each iteration.
+    left: BTreeMap<i64, usize>,
+    /// Complete iterations.
+    pub(super) complete: u64,
+    /// Closed shards.
+    pub(super) closed: u64,
+    pub(super) watermark: Watermark,
+    /// Was anything cut short or given up?
+    pub(super) host_failures: u64,
+}
+
+impl Open {
+    /// Starts with `complete` iterations and all plan indexes below `watermark` closed.
+    pub(super) fn new(complete: u64, closed: u64, watermark: i64) -> Self {
+        Self {
+            shards: BTreeMap::new(),
+            left: BTreeMap::new(),
+            complete,
+            closed,
+            watermark: Watermark::at(watermark),
+            host_failures: 0,
+        }
+    }
+
+    pub(super) fn insert(&mut self, shard: i64, iteration: i64, plan_index: i64) {
+        self.shards.insert(shard, (iteration, plan_index));
+        *self.left.entry(iteration).or_default() += 1;
+    }
+
+    fn close(&mut self, shard: i64) {
+        let Some((iteration, plan_index)) = self.shards.remove(&shard) else { return };
+        self.closed += 1;
+        self.watermark.close(plan_index);
+        let left = self.left.get_mut(&iteration).expect("an open shard's iteration waits for it");
+        *left -= 1;
+        if *left == 0 {
+            self.left.remove(&iteration);
+            self.complete += 1;
+        }
+    }
+}
+
+/// Returns the factors of a shard and the variables that set them.
+pub(super) fn factors(seed: IterationSeed, layout: Layout, shard: u16) -> Vec<FactorLevel> {
+    let level = factor::number(seed, layout, shard, HASH_SEED);
+    vec![FactorLevel { factor: HASH_SEED.to_owned(), level: level.to_string(), drawn_with: ONE_OF_2_POW_32 }]
+}
+
+/// Returns the seed of the random generators of a shard's tests.
+pub(super) fn seed32(seed: IterationSeed, layout: Layout, shard: u16) -> u32 {
+    factor::number(seed, layout, shard, "random seed")
+}
+
+/// Returns the variables that a shard's factors set.
+pub(super) fn variables(factors: &[FactorLevel]) -> Vec<(OsString, OsString)> {
+    factors.iter().map(|level| (OsString::from(&level.factor), OsString::from(&level.level))).collect()
+}
+
+/// Names the trials of an order.
+pub(super) fn named(order: &[Trial], tests: &Tests) -> Vec<(TestId, u8)> {
+    order.iter().map(|trial| (tests.name(trial.test).clone(), trial.rep)).collect()
+}
+
+impl Stream {
+    /// Predicts how long an order takes; unknown tests count as the median of the known.
+    fn predicted(&self, order: &[(TestId, u8)], durations: &BTreeMap<&TestId, Duration>) -> Duration {
+        let mut known: Vec<Duration> = durations.values().copied().collect();
+        known.sort_unstable();
+        let median = known.get(known.len() / 2).copied().unwrap_or_default();
+        order.iter().map(|(test, _)| durations.get(test).copied().unwrap_or(median)).sum()
+    }
+
+    fn known(&self) -> BTreeMap<&TestId, Duration> {
+        let known = self.tests.names().iter().zip(&self.durations);
+        known.filter_map(|(test, duration)| Some((test, (*duration)?))).collect()
+    }
+
+    /// Plans the next iteration and queues its shards; `false` when there is none.
+    async fn plan(&mut self) -> Result<bool, StoreError> {
+        if self.iterations.is_some_and(|total| self.next_iteration >= total) {
+            return Ok(false);
+        }
+        let number = self.next_iteration;
+        let room = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let most = room.map_or(self.max_shard, |room| room.min(self.max_shard));
+        let guess = IterationSeed::of_iteration(self.campaign.master, self.campaign.nonce, number);
+        let allowed = |layout: &Layout| {
+            predicted_longest(*layout, guess, &self.tests, &self.durations).is_ok_and(|longest| longest <= most)
+        };
+        // A suite too long for every layout is still hunted: cut as finely as its CI does.
+        let planned = self.campaign.iteration(number, &allowed).or_else(|| {
+            let finest = |layout: &Layout| layout.shards >= self.campaign.ci_shards;
+            self.campaign.iteration(number, &finest)
+        });
+        let Some(planned) = planned else { return Ok(false) };
+        let shards = assign(planned.layout, planned.seed, &self.tests).expect("the schedule only gives valid layouts");
+        let mut plans = Vec::new();
+        let mut orders = Vec::new();
+        for (shard, order) in (0_u16..).zip(shards).filter(|(_, order)| !order.is_empty()) {
+            let order = named(&order, &self.tests);
+            plans.push(ShardPlan {
+                plan_index: self.next_plan_index + i64::try_from(plans.len()).expect("few shards"),
+                iteration: i64::try_from(number).expect("fewer iterations than 2^63"),
+                shard,
+                seed: planned.seed.0,
+                algorithm: ALGORITHM,
+                layout: planned.layout,
+                drawn_with: planned.drawn_with,
+                trials: u32::try_from(order.len()).expect("an order has fewer than 2^32 places"),
+                order: ListDigest::of(order.iter().map(|(test, _)| test)),
+                explicit_order: None,
+                factors: factors(planned.seed, planned.layout, shard),
+            });
+            orders.push(order);
+        }
+        let rows = self.writer.plan_iteration(self.hunt, self.revision, &plans).await?;
+        let known = self.known();
+        let queued: Vec<Assignment> = rows
+            .iter()
+            .zip(&plans)
+            .zip(orders)
+            .map(|((row, plan), order)| Assignment {
+                shard: *row,
+                attempts: 0,
+                predicted: self.predicted(&order, &known),
+                order,
+                cause: None,
+                factors: variables(&plan.factors),
+                seed32: seed32(planned.seed, planned.layout, plan.shard),
+            })
+            .collect();
+        drop(known);
+        for (row, plan) in rows.iter().zip(&plans) {
+            self.open.insert(*row, plan.iteration, plan.plan_index);
+        }
+        self.next_plan_index += i64::try_from(plans.len()).expect("few shards");
+        self.next_iteration += 1;
+        self.queue.extend(queued);
+        Ok(true)
+    }
+
+    /// Queues a shard that an earlier process left open: what is left of it, in unchanged order.
+    pub(super) fn resume(&mut self, shard: &OpenShard) {
+        let plan = &shard.plan;
+        let seed = IterationSeed(plan.seed);
+        let order = match &plan.explicit_order {
+            Some(tests) => tests.iter().map(|test| (test.clone(), 1)).collect(),
+            None => {
+                let all = assign(plan.layout, seed, &self.tests).expect("a recorded layout is valid");
+                named(&all[usize::from(plan.shard)], &self.tests)
+            }
+        };
+        let over: BTreeSet<(&TestId, u8)> = shard.finished.iter().map(|(test, rep, _)| (test, *rep)).collect();
+        let is_left = |trial: &&(TestId, u8)| !over.contains(&(&trial.0, trial.1));
+        let left: Vec<(TestId, u8)> = order.iter().filter(is_left).cloned().collect();
+        let cut = order.iter().position(|trial| is_left(&trial)).unwrap_or(order.len());
+        let cause = shard.last_segment.filter(|_| cut > 0).map(|parent| Cause {
+            parent,
+            cut: u32::try_from(cut).expect("an order has fewer than 2^32 places"),
+            end: SegmentEnd::Interrupted,
+        });
+        self.open.insert(shard.id, plan.iteration, plan.plan_index);
+        let known = self.known();
+        let predicted = self.predicted(&left, &known);
+        drop(known);
+        self.queue.push_back(Assignment {
+            shard: shard.id,
+            attempts: shard.attempt,
+            predicted,
+            order: left,
+            cause,
+            factors: variables(&plan.factors),
+            seed32: seed32(seed, plan.layout, plan.shard),
+        });
+    }
+}
+
+impl Source for Stream {
+    async fn next(&mut self) -> Result<Option<Assignment>, StoreError> {
+        loop {
+            if let Some(assignment) = self.queue.pop_front() {
+                return Ok(Some(assignment));
+            }
+            if !self.plan().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn ended(&mut self, shard: i64, end: ShardEnd) -> Result<(), StoreError> {
+        match end {
+            ShardEnd::Done => self.open.close(shard),
+            ShardEnd::HostFailed => {
+                self.open.host_failures += 1;
+                self.open.close(shard);
+            }
+            ShardEnd::Interrupted | ShardEnd::Uncollected => {}
+        }
+        Ok(())
+    }
+}
+
+/// Closes for good a shard that cannot run as it was planned any more.
+pub(super) async fn abandon(writer: &Writer, shard: i64) -> Result<(), StoreError> {
+    writer.close_shard(shard, ShardState::Abandoned).await
+}

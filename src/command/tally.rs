@@ -1,0 +1,140 @@
+//! Counts of a hunt while it runs, for the progress display and the last lines.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use crate::{
+    execute::Event,
+    model::{Outcome, SegmentEnd, TestId},
+    store::HuntStatus,
+    ui::{HuntState, HuntView},
+};
+
+/// What this process has seen of one failing test.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) failures: u64,
+    /// The last failure.
+    pub(super) outcome: Outcome,
+    pub(super) shard: i64,
+}
+
+/// Counts by event; earlier parts of a resumed hunt come in through [`Tally::resumed`].
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) trials: u64,
+    pub(super) failing: u64,
+    pub(super) skipped: u64,
+    pub(super) infra: u64,
+    pub(super) aborted: u64,
+    pub(super) lost: u64,
+    pub(super) untrusted: u64,
+    pub(super) shards: u64,
+    pub(super) iterations: u64,
+    /// Segments that ended otherwise than completed, by why.
+    pub(super) broken: BTreeMap<SegmentEnd, u64>,
+    /// Tests that failed while this process watched.
+    pub(super) failed: BTreeMap<TestId, Seen>,
+    /// Tests that failed before this process watched.
+    failed_before: u64,
+    /// (time, trials) of the last minute, oldest first.
+    recent: VecDeque<(Duration, u64)>,
+}
+
+/// Time over which the shown rate is averaged.
+const RATE_OVER: Duration = Duration::from_secs(30);
+
+impl Tally {
+    /// Starts where a hunt stood.
+    pub(super) fn resumed(status: &HuntStatus) -> Self {
+        Self {
+            trials: status.trials() + status.outcomes.of(Outcome::Skipped),
+            failing: status.outcomes.sum(Outcome::is_failing),
+            skipped: status.outcomes.of(Outcome::Skipped),
+            infra: status.outcomes.of(Outcome::Infra),
+            aborted: status.outcomes.of(Outcome::Aborted),
+            lost: status.outcomes.of(Outcome::Lost),
+            untrusted: status.outcomes.of(Outcome::Untrusted),
+            shards: status.shards_finished + status.shards_abandoned,
+            iterations: status.iterations,
+            failed_before: status.failing_tests,
+            ..Self::default()
+        }
+    }
+
+    /// Counts one event.
+    pub(super) fn take(&mut self, event: &Event) {
+        match event {
+            Event::TrialEnded { shard, test, outcome, .. } => self.trial(*shard, test, *outcome),
+            Event::SegmentEnded { end, .. } if *end != SegmentEnd::Completed => {
+                *self.broken.entry(*end).or_default() += 1;
+            }
+            Event::SegmentEnded { .. } | Event::SegmentStarted { .. } | Event::Note(_) => {}
+        }
+    }
+
+    fn trial(&mut self, shard: i64, test: &TestId, outcome: Outcome) {
+        match outcome {
+            Outcome::Aborted => self.aborted += 1,
+            Outcome::Infra => self.infra += 1,
+            Outcome::Lost => self.lost += 1,
+            Outcome::Untrusted => self.untrusted += 1,
+            Outcome::Skipped => {
+                self.trials += 1;
+                self.skipped += 1;
+            }
+            Outcome::Passed => self.trials += 1,
+            Outcome::Failed | Outcome::Error | Outcome::Timeout | Outcome::Crashed | Outcome::Oom => {
+                self.trials += 1;
+                self.failing += 1;
+                let seen = self.failed.entry(test.clone()).or_insert(Seen { failures: 0, outcome, shard });
+                *seen = Seen { failures: seen.failures + 1, outcome, shard };
+            }
+        }
+    }
+
+    /// Trials per second over the last half minute; remembers this moment.
+    fn rate(&mut self, elapsed: Duration) -> f64 {
+        self.recent.push_back((elapsed, self.trials));
+        while self.recent.len() > 2 && self.recent[1].0 + RATE_OVER < elapsed {
+            self.recent.pop_front();
+        }
+        let (since, before) = self.recent[0];
+        let seconds = elapsed.saturating_sub(since).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
+        let trials = (self.trials - before) as f64;
+        if seconds > 0.0 { trials / seconds } else { 0.0 }
+    }
+
+    /// Puts the counts into what the progress display shows.
+    pub(super) fn view(&mut self, moment: &Moment) -> HuntView {
+        HuntView {
+            elapsed: moment.elapsed,
+            ends_in: moment.ends_in,
+            iterations_done: self.iterations,
+            iterations_total: moment.iterations_total,
+            shards_done: self.shards,
+            trials: self.trials,
+            failing: self.failing,
+            infra: self.infra,
+            aborted: self.aborted,
+            rate_per_s: self.rate(moment.elapsed),
+            workers_busy: moment.busy,
+            workers: moment.workers,
+            failing_tests: self.failed.len().max(usize::try_from(self.failed_before).unwrap_or(usize::MAX)),
+            state: if moment.draining { HuntState::Draining } else { HuntState::Running },
+        }
+    }
+}
+
+/// What the display shows besides counts.
+pub(super) struct Moment {
+    pub(super) elapsed: Duration,
+    pub(super) ends_in: Option<Duration>,
+    pub(super) iterations_total: Option<u64>,
+    pub(super) busy: u16,
+    pub(super) workers: u16,
+    pub(super) draining: bool,
+}

@@ -1,0 +1,22 @@
+//! From shards to tokens: what to paste into `replay`.
+
+use crate::{
+    model::{ListDigest, ShardPlan, SuiteId},
+    plan::{DatabaseId, IterationSeed, Random, Reference, Row, ShortDigest, Token},
+};
+
+/// Returns the token of a shard: self-contained where its order is a function of the seed, else a
+/// reference into the database.
+pub(super) fn of_shard(suite: SuiteId, list: ListDigest, plan: &ShardPlan, shard: i64, database: u32) -> Token {
+    if !plan.layout.is_function_of_seed() {
+        return Token::Reference(Reference { database: DatabaseId::from_bits(database), row: Row::Shard(shard.unsigned_abs()) });
+    }
+    Token::Random(Random {
+        suite,
+        seed: IterationSeed(plan.seed),
+        layout: plan.layout,
+        shard: plan.shard,
+        list: ShortDigest::from_bits(list.short()),
+        order: ShortDigest::from_bits(plan.order.short()),
+    })
+}
