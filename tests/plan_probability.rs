@@ -19,6 +19,7 @@ const TAIL: f64 = 1e-6;
 const TESTS: u32 = 12;
 
 /// Four modules of three tests: 0, 1 and 2 share one, 0 and 3 do not.
+/// Within a module the pair is (0, 1): an order by name would give 1 the middle rank, and be caught.
 fn suite() -> Tests {
     let names = (0..TESTS)
         .map(|i| TestId::new(format!("m{}::t{i}", i / 3)).unwrap())
@@ -168,7 +169,7 @@ fn free_interleaved_orders_precede_as_stated() {
 
 #[test]
 fn free_module_contiguous_orders_precede_as_stated_between_and_within_modules() {
-    for pair in [(3, 0), (1, 0)] {
+    for pair in [(3, 0), (0, 1)] {
         check_planned(
             layout(Design::Free, 3, Grouping::ModuleContiguous),
             pair,
@@ -200,7 +201,7 @@ fn balanced_passes_precede_as_stated() {
     for (grouping, pair) in [
         (Grouping::Interleaved, (4, 0)),
         (Grouping::ModuleContiguous, (6, 0)),
-        (Grouping::ModuleContiguous, (1, 0)),
+        (Grouping::ModuleContiguous, (0, 1)),
     ] {
         let layout = layout(Design::Balanced, 2, grouping);
         check(layout, Origin::Planned, pair, SEEDS, |seed| {
@@ -223,7 +224,7 @@ fn remainders_precede_as_stated() {
     );
     check_remainder(
         layout(Design::Free, 2, Grouping::ModuleContiguous),
-        (1, 0),
+        (0, 1),
         SEEDS / 10,
     );
 }
