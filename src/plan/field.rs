@@ -27,8 +27,7 @@ impl Field {
         let (prime, degree) = prime_power(order)?;
         let modulus = (0..u32::from(order))
             .map(|low| digits(low, prime, degree))
-            .find(|low| degree == 1 || is_irreducible(low, prime, degree))
-            .expect("irreducible polynomials exist for every prime and degree");
+            .find(|low| degree == 1 || is_irreducible(low, prime, degree))?;
         Some(Self {
             order,
             prime,
@@ -102,7 +101,7 @@ fn prime_power(q: u16) -> Option<(u32, usize)> {
     if q < 2 {
         return None;
     }
-    let prime = (2..)
+    let prime = (2..=q)
         .take_while(|p| p * p <= q)
         .find(|p| q.is_multiple_of(*p))
         .unwrap_or(q);

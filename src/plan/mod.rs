@@ -28,6 +28,7 @@ pub mod precedence;
 pub mod schedule;
 pub mod seed;
 pub mod token;
+mod typed;
 
 pub use balance::{balanced, predicted_longest};
 pub use handles::{Found, Handles};

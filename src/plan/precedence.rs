@@ -14,7 +14,8 @@ pub enum Origin {
     Differing,
 }
 
-/// Where the candidate `a` stands in relation to the victim `v`.
+/// Where the candidate `a` stands in relation to the victim `v`, by the order that the segment was asked
+/// to run: judging by what really ran would leave out the tests after a cut, and so bias the bet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate {
     /// In another segment.

@@ -8,9 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::base32::{self, Misfit, Reader, Writer};
-use super::check::{self, Fault};
+use super::check;
 use super::order::{LayoutError, check_shard};
 use super::seed::{ALGORITHM, IterationSeed};
+use super::typed::Typed;
 use crate::model::{Design, Grouping, Handle, HandleLength, Layout, ListDigest, SuiteId, TestId};
 
 /// Most factors that a minimal token carries.
@@ -19,12 +20,8 @@ const MAX_FACTORS: usize = 15;
 /// Longest name or level of a factor in a minimal token, in bytes: six bits hold the length.
 const MAX_FACTOR_TEXT: usize = 63;
 
-/// Longest text that is looked at, in bytes: the longest token with a hyphen after every character
-/// fits. A bound keeps hostile texts cheap.
-const MAX_TEXT: usize = 4096;
-
 /// The version in the prefix: the form of the text, not the order algorithm.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// What can be replayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,11 +144,8 @@ pub enum TokenError {
         second: char,
     },
     /// The end is missing.
-    #[error("the token is cut off after {found} characters")]
-    Truncated {
-        /// Characters that are there, without hyphens and spaces.
-        found: usize,
-    },
+    #[error("the end of the token is missing")]
+    Truncated,
     /// There is more than its kind holds.
     #[error("the token is too long")]
     TooLong,
@@ -419,7 +413,8 @@ impl Reference {
 }
 
 impl Token {
-    fn read(kind: char, body: &[u8]) -> Result<Self, TokenError> {
+    /// Reads the symbols between prefix and check, which must be right.
+    pub(super) fn read(kind: char, body: &[u8]) -> Result<Self, TokenError> {
         let mut reader = Reader::new(body);
         let token = match kind.to_ascii_lowercase() {
             'm' => Self::Minimal(Minimal::read(&mut reader)?),
@@ -435,8 +430,7 @@ impl Token {
 impl From<Misfit> for TokenError {
     fn from(misfit: Misfit) -> Self {
         match misfit {
-            // The caller knows how much there was.
-            Misfit::Short => Self::Truncated { found: 0 },
+            Misfit::Short => Self::Truncated,
             Misfit::Long => Self::TooLong,
             Misfit::Unusual => Self::Impossible,
         }
@@ -466,90 +460,7 @@ impl FromStr for Token {
 
     /// Reads a token, forgiving case, hyphens, spaces and look-alikes, but nothing else.
     fn from_str(text: &str) -> Result<Self, TokenError> {
-        if text.len() > MAX_TEXT {
-            return Err(TokenError::TooLong);
-        }
         Typed::split(text)?.token()
-    }
-}
-
-/// The characters that the check covers, each with its place in the text as typed, from 1: version
-/// and kind first, then body and check.
-struct Typed(Vec<(usize, char)>);
-
-impl Typed {
-    fn split(text: &str) -> Result<Self, TokenError> {
-        let places = (1..).zip(text.chars());
-        let typed: Vec<(usize, char)> = places.filter(|(_, c)| !base32::is_ignored(*c)).collect();
-        let [(_, s), (_, k), version, kind, (_, '_'), rest @ ..] = &typed[..] else {
-            return Err(TokenError::NotAToken);
-        };
-        if !s.eq_ignore_ascii_case(&'s') || !k.eq_ignore_ascii_case(&'k') {
-            return Err(TokenError::NotAToken);
-        }
-        let word = [&[*version, *kind], rest].concat();
-        if word.len() > check::MAX_WORD {
-            return Err(TokenError::TooLong);
-        }
-        Ok(Self(word))
-    }
-
-    fn token(&self) -> Result<Token, TokenError> {
-        let symbols: Vec<Option<u8>> = self.0.iter().map(|(_, c)| base32::symbol(*c)).collect();
-        let strange: Vec<usize> = (0..symbols.len())
-            .filter(|at| symbols[*at].is_none())
-            .collect();
-        // A character outside the alphabet is checked as 0, and so located like any wrong one.
-        let word: Vec<u8> = symbols.iter().map(|symbol| symbol.unwrap_or(0)).collect();
-        match (check::verify(&word), &strange[..]) {
-            (Ok(()), []) => self.read(&word),
-            (Ok(()), [at]) => Err(self.typo(*at, 0)),
-            (Err(Fault::Substituted(at, symbol)), []) => Err(self.typo(at, symbol)),
-            (Err(Fault::Substituted(at, symbol)), [only]) if at == *only => {
-                Err(self.typo(at, symbol))
-            }
-            (_, [at, ..]) => Err(TokenError::BadCharacter {
-                position: self.0[*at].0,
-                found: self.0[*at].1,
-            }),
-            (Err(Fault::Swapped(at)), []) => Err(TokenError::Swapped {
-                position: self.0[at].0,
-                first: self.0[at].1,
-                second: self.0[at + 1].1,
-            }),
-            (Err(Fault::Unexplained), []) => Err(self.unexplained(&word)),
-        }
-    }
-
-    fn read(&self, word: &[u8]) -> Result<Token, TokenError> {
-        if word[0] != VERSION {
-            return Err(TokenError::UnknownVersion { found: self.0[0].1 });
-        }
-        let body = 2..word.len().saturating_sub(check::SYMBOLS).max(2);
-        Token::read(self.0[1].1, &word[body]).map_err(|error| match error {
-            TokenError::Truncated { .. } => TokenError::Truncated {
-                found: word.len() + 3,
-            },
-            other => other,
-        })
-    }
-
-    /// Says what can be said of a word that is not whole: whether its length fits what it holds.
-    fn unexplained(&self, word: &[u8]) -> TokenError {
-        match self.read(word) {
-            Ok(_) | Err(TokenError::Impossible | TokenError::Layout(_)) => TokenError::Garbled,
-            Err(TokenError::UnknownAlgorithm { .. }) => TokenError::Garbled,
-            Err(other) => other,
-        }
-    }
-
-    fn typo(&self, at: usize, symbol: u8) -> TokenError {
-        let (position, found) = self.0[at];
-        TokenError::Typo {
-            position,
-            found,
-            likely: base32::character(symbol.into()),
-        }
     }
 }
 
