@@ -1,0 +1,440 @@
+//! Reads `soakhound.toml` into checked, optional values, each with its place. Knows no defaults.
+//!
+//! The keys are read by hand rather than derived, because every error names the place, the valid
+//! choices and the nearest one.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+use std::str::FromStr;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{ConfigError, Problem, Source, invalid};
+use super::settings::{Runner, SuiteName};
+use super::units::{ByteSize, Period};
+
+/// Most that is read of a configuration, in bytes: a thousand times a long one.
+const MAX_FILE: &str = "1MiB";
+
+/// Every section with its keys.
+const SECTIONS: [(&str, &[&str]); 5] = [
+    (
+        "suite",
+        &["name", "root", "runner", "python", "args", "env_allow"],
+    ),
+    (
+        "hunt",
+        &["workers", "ci_shards", "probe_share", "max_shard"],
+    ),
+    (
+        "limits",
+        &[
+            "test",
+            "shard",
+            "memory",
+            "cpus",
+            "pids",
+            "tmp",
+            "output_per_test",
+        ],
+    ),
+    ("store", &["path", "keep_logs", "log_budget", "min_free"]),
+    ("report", &["tz"]),
+];
+const SECTION_NAMES: [&str; 5] = ["suite", "hunt", "limits", "store", "report"];
+
+/// The most workers that a hunt takes: more containers than that need another machine.
+const MAX_WORKERS: u16 = 1_000;
+
+/// What the file says; `None` where it is silent.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) name: SuiteName,
+    pub(super) root: Option<Spanned<String>>,
+    pub(super) runner: Runner,
+    pub(super) python: Option<Spanned<String>>,
+    pub(super) args: Option<Spanned<Vec<String>>>,
+    pub(super) env_allow: Option<Spanned<Vec<String>>>,
+    pub(super) workers: Option<Spanned<u16>>,
+    pub(super) ci_shards: Option<Spanned<u16>>,
+    pub(super) probe_share: Option<Spanned<f64>>,
+    pub(super) max_shard: Option<Spanned<Period>>,
+    pub(super) test: Option<Spanned<Period>>,
+    pub(super) shard: Option<Spanned<Period>>,
+    pub(super) memory: Option<Spanned<ByteSize>>,
+    pub(super) cpus: Option<Spanned<f64>>,
+    pub(super) pids: Option<Spanned<u32>>,
+    pub(super) tmp: Option<Spanned<ByteSize>>,
+    pub(super) output_per_test: Option<Spanned<ByteSize>>,
+    pub(super) store_path: Option<Spanned<String>>,
+    pub(super) keep_logs: Option<Spanned<Period>>,
+    pub(super) log_budget: Option<Spanned<ByteSize>>,
+    pub(super) min_free: Option<Spanned<ByteSize>>,
+    pub(super) tz: Option<Spanned<String>>,
+}
+
+/// Loads the text of a configuration file.
+pub(super) fn load(file: &Path) -> Result<Source, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    };
+    let limit: ByteSize = MAX_FILE.parse().expect("the limit is a valid size");
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|open| open.take(limit.bytes() + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > limit.bytes() {
+        return Err(ConfigError::TooLarge {
+            file: file.to_owned(),
+            limit,
+        });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source {
+            file: file.to_owned(),
+            text,
+        }),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            Err(invalid(file, &text, valid..valid + 1, Problem::NotUtf8))
+        }
+    }
+}
+
+/// Reads the whole file.
+pub(super) fn read(source: &Source) -> Result<File, ConfigError> {
+    let document = DeTable::parse(&source.text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        let message = error.message().replace('\n', ", ");
+        source.fault(span, Problem::Syntax { message })
+    })?;
+    let sections = sections(source, document.get_ref())?;
+    let [suite, hunt, limits, store, report] = &sections;
+    Ok(File {
+        name: suite.required("name", NAME)?,
+        root: suite.plain("root", PATH)?,
+        runner: suite.runner()?,
+        python: suite.plain("python", PATH)?,
+        args: suite.list("args", "a list of texts without NUL", |arg| {
+            !arg.contains('\0')
+        })?,
+        env_allow: suite.list("env_allow", "a list of names of variables", is_variable)?,
+        workers: hunt.whole("workers", 1..=MAX_WORKERS, WORKERS)?,
+        ci_shards: hunt.whole("ci_shards", 1..=MAX_WORKERS, WORKERS)?,
+        probe_share: hunt.number("probe_share", 0.0..=0.9, "a share from 0.0 to 0.9")?,
+        max_shard: hunt.period("max_shard")?,
+        test: limits.period("test")?,
+        shard: limits.period("shard")?,
+        memory: limits.size(
+            "memory",
+            "16MiB",
+            "a size of at least 16MiB, such as `2GiB`",
+        )?,
+        cpus: limits.number("cpus", 0.01..=1_000.0, "a number from 0.01 to 1000")?,
+        pids: limits.whole("pids", 16..=1_000_000, "a whole number from 16 to 1000000")?,
+        tmp: limits.size("tmp", "1MiB", "a size of at least 1MiB, such as `1GiB`")?,
+        output_per_test: limits.size(
+            "output_per_test",
+            "1KiB",
+            "a size of at least 1KiB, such as `256KiB`",
+        )?,
+        store_path: store.plain("path", PATH)?,
+        keep_logs: store.period("keep_logs")?,
+        log_budget: store.size("log_budget", "0B", "a size such as `2GiB`")?,
+        min_free: store.size("min_free", "0B", "a size such as `1GiB`")?,
+        tz: report.text("tz", "a time zone such as `Europe/Berlin`", is_time_zone)?,
+    })
+}
+
+const NAME: &str = "a name of 1 to 100 characters without control characters";
+const PATH: &str = "a path without control characters";
+const WORKERS: &str = "a whole number from 1 to 1000";
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
+}
+
+fn is_time_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}
+
+/// One section of the file; every question about a section that is absent is answered with `None`.
+struct Section<'a> {
+    name: &'static str,
+    values: BTreeMap<&'a str, &'a Spanned<DeValue<'a>>>,
+    span: Range<usize>,
+    source: &'a Source,
+}
+
+/// Splits the document into its known sections, in the order of [`SECTIONS`].
+fn sections<'a>(
+    source: &'a Source,
+    document: &'a DeTable<'a>,
+) -> Result<[Section<'a>; 5], ConfigError> {
+    refuse_unknown(source, None, document, &SECTION_NAMES)?;
+    let mut found = Vec::new();
+    for (name, keys) in SECTIONS {
+        let mut section = Section {
+            name,
+            values: BTreeMap::new(),
+            span: 0..0,
+            source,
+        };
+        if let Some((header, value)) = document.iter().find(|(header, _)| header.get_ref() == name)
+        {
+            section.span = header.span();
+            let DeValue::Table(table) = value.get_ref() else {
+                return Err(section.wrong_type(name, "a section", value));
+            };
+            refuse_unknown(source, Some(name), table, keys)?;
+            section.values = table.iter().map(|(k, v)| (&**k.get_ref(), v)).collect();
+        }
+        found.push(section);
+    }
+    Ok(found
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("one section per entry of SECTIONS")))
+}
+
+/// Refuses the first name, in the order of the file, that is none of `choices`.
+fn refuse_unknown(
+    source: &Source,
+    section: Option<&'static str>,
+    table: &DeTable<'_>,
+    choices: &'static [&'static str],
+) -> Result<(), ConfigError> {
+    let unknown = table
+        .keys()
+        .filter(|key| !choices.contains(&&**key.get_ref()))
+        .min_by_key(|key| key.span().start);
+    match unknown {
+        None => Ok(()),
+        Some(key) => Err(source.fault(
+            key.span(),
+            Problem::Unknown {
+                section,
+                found: shortened(key.get_ref()),
+                choices,
+            },
+        )),
+    }
+}
+
+impl<'a> Section<'a> {
+    fn wrong_type(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> ConfigError {
+        let found = value.get_ref().type_str();
+        let problem = Problem::WrongType {
+            key,
+            expected,
+            found,
+        };
+        self.source.fault(value.span(), problem)
+    }
+
+    fn bad_value(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        span: Range<usize>,
+    ) -> ConfigError {
+        let found = shortened(self.source.text[span.clone()].trim_matches('"'));
+        let problem = Problem::BadValue {
+            key,
+            expected,
+            found,
+        };
+        self.source.fault(span, problem)
+    }
+
+    /// Reads a text that `accept` takes.
+    fn text(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        accept: impl Fn(&str) -> bool,
+    ) -> Result<Option<Spanned<String>>, ConfigError> {
+        let Some(value) = self.values.get(key) else {
+            return Ok(None);
+        };
+        match value.get_ref().as_str() {
+            None => Err(self.wrong_type(key, expected, value)),
+            Some(text) if accept(text) => Ok(Some(Spanned::new(value.span(), text.to_owned()))),
+            Some(_) => Err(self.bad_value(key, expected, value.span())),
+        }
+    }
+
+    /// Reads a text that is not empty and has no control characters.
+    fn plain(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<Spanned<String>>, ConfigError> {
+        self.text(key, expected, |text| {
+            !text.is_empty() && !text.chars().any(char::is_control)
+        })
+    }
+
+    /// Reads a text through its `FromStr`.
+    fn parsed<T: FromStr>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<Spanned<T>>, ConfigError> {
+        let text = self.text(key, expected, |text| text.parse::<T>().is_ok())?;
+        Ok(text.and_then(|text| Some(Spanned::new(text.span(), text.get_ref().parse().ok()?))))
+    }
+
+    fn required<T: FromStr>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Result<T, ConfigError> {
+        let section = self.name;
+        self.parsed(key, expected)?
+            .map(Spanned::into_inner)
+            .ok_or_else(|| {
+                self.source
+                    .fault(self.span.clone(), Problem::Absent { section, key })
+            })
+    }
+
+    fn runner(&self) -> Result<Runner, ConfigError> {
+        let key = "runner";
+        let Some(text) = self.text(key, "the name of a runner", |_| true)? else {
+            return Err(self.source.fault(
+                self.span.clone(),
+                Problem::Absent {
+                    section: self.name,
+                    key,
+                },
+            ));
+        };
+        text.get_ref().parse().map_err(|_| {
+            let found = shortened(text.get_ref());
+            let choices = Runner::WORDS;
+            let problem = Problem::NotAChoice {
+                key,
+                found,
+                choices,
+            };
+            self.source.fault(text.span(), problem)
+        })
+    }
+
+    /// Reads a period longer than nothing.
+    fn period(&self, key: &'static str) -> Result<Option<Spanned<Period>>, ConfigError> {
+        let expected = "a duration such as `90s`, `30m`, `8h` or `28d`";
+        let period: Option<Spanned<Period>> = self.parsed(key, expected)?;
+        match period {
+            Some(period) if period.get_ref().duration().is_zero() => {
+                Err(self.bad_value(key, "longer than nothing", period.span()))
+            }
+            Some(_) | None => Ok(period),
+        }
+    }
+
+    fn size(
+        &self,
+        key: &'static str,
+        least: &str,
+        expected: &'static str,
+    ) -> Result<Option<Spanned<ByteSize>>, ConfigError> {
+        let least: ByteSize = least.parse().expect("the callers write valid sizes");
+        let size: Option<Spanned<ByteSize>> = self.parsed(key, expected)?;
+        match size {
+            Some(size) if *size.get_ref() < least => {
+                Err(self.bad_value(key, expected, size.span()))
+            }
+            Some(_) | None => Ok(size),
+        }
+    }
+
+    fn whole<T: TryFrom<i64> + PartialOrd>(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<T>,
+        expected: &'static str,
+    ) -> Result<Option<Spanned<T>>, ConfigError> {
+        let Some(value) = self.values.get(key) else {
+            return Ok(None);
+        };
+        let Some(integer) = value.get_ref().as_integer() else {
+            return Err(self.wrong_type(key, expected, value));
+        };
+        i64::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .and_then(|number| T::try_from(number).ok())
+            .filter(|number| range.contains(number))
+            .map(|number| Some(Spanned::new(value.span(), number)))
+            .ok_or_else(|| self.bad_value(key, expected, value.span()))
+    }
+
+    fn number(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+        expected: &'static str,
+    ) -> Result<Option<Spanned<f64>>, ConfigError> {
+        let Some(value) = self.values.get(key) else {
+            return Ok(None);
+        };
+        let text = match value.get_ref() {
+            DeValue::Float(float) => float.as_str(),
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+            DeValue::Integer(_)
+            | DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => return Err(self.wrong_type(key, expected, value)),
+        };
+        text.parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .map(|number| Some(Spanned::new(value.span(), number)))
+            .ok_or_else(|| self.bad_value(key, expected, value.span()))
+    }
+
+    /// Reads a list of texts that `accept` takes each; a fault points at its element.
+    fn list(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        accept: impl Fn(&str) -> bool,
+    ) -> Result<Option<Spanned<Vec<String>>>, ConfigError> {
+        let Some(value) = self.values.get(key) else {
+            return Ok(None);
+        };
+        let Some(array) = value.get_ref().as_array() else {
+            return Err(self.wrong_type(key, expected, value));
+        };
+        let mut texts = Vec::new();
+        for element in array.iter() {
+            match element.get_ref().as_str() {
+                None => return Err(self.wrong_type(key, expected, element)),
+                Some(text) if accept(text) => texts.push(text.to_owned()),
+                Some(_) => return Err(self.bad_value(key, expected, element.span())),
+            }
+        }
+        Ok(Some(Spanned::new(value.span(), texts)))
+    }
+}
+
+/// Keeps an error message short whatever the file holds.
+fn shortened(text: &str) -> String {
+    const KEPT: usize = 60;
+    match text.char_indices().nth(KEPT) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
