@@ -1,1 +1,4 @@
-//! Stub: see lib.rs.
+//! One file per subcommand; the only layer that sees all others.
+
+pub mod completions;
+pub mod init;

@@ -301,7 +301,7 @@ fn suite(
     let root = match &read.root {
         None => folder.to_owned(),
         Some(root) => {
-            let path = folder.join(root.get_ref());
+            let path: PathBuf = folder.join(root.get_ref()).components().collect();
             if !path.is_dir() {
                 return Err(source.fault(root.span(), Problem::RootIsNoFolder { path }));
             }
