@@ -45,7 +45,7 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub config: Option<PathBuf>,
-    /// Use this database [default: SOAKHOUND_DB, the configuration, or the state folder]
+    /// Use this database [default: `SOAKHOUND_DB`, the configuration, or the state folder]
     #[arg(
         long,
         global = true,
@@ -198,8 +198,12 @@ pub struct RunArgs {
     /// The runner's flags.
     #[command(flatten)]
     pub runner: RunnerArgs,
-    /// Write the results to this file as JUnit XML
-    #[arg(long, value_name = "FILE")]
+    /// File for the results, as CI servers read them.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write the results to this file as JUnit XML"
+    )]
     pub junit: Option<PathBuf>,
     /// Draw the environment of the shards from this seed [default: from the system]
     #[arg(long, value_name = "S")]
@@ -248,6 +252,10 @@ pub struct StatusArgs {
 
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub struct ReplayArgs {
     /// Replay the order that this token names
     #[arg(value_name = "TOKEN")]

@@ -62,7 +62,10 @@ impl From<ExitCode> for std::process::ExitCode {
 
 /// Why a command could not do its work: exit code, chain of causes, what to do about it.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Facts>);
+
+#[derive(Debug)]
+struct Facts {
     exit: ExitCode,
     /// `None` for an end without a word: whoever read our output is gone.
     error: Option<Box<dyn Error + Send + Sync>>,
@@ -74,25 +77,29 @@ impl Failure {
     /// Wraps an error, or a fragment of text, with the code that the process ends with.
     #[must_use]
     pub fn new(exit: ExitCode, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
+        Self::of(exit, Some(error.into()))
+    }
+
+    fn of(exit: ExitCode, error: Option<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Box::new(Facts {
             exit,
-            error: Some(error.into()),
+            error,
             excerpt: None,
             hints: Vec::new(),
-        }
+        }))
     }
 
     /// Adds something that the user can do, as a sentence without capital and full stop.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.0.hints.push(hint.into());
         self
     }
 
     /// Returns the code that the process ends with.
     #[must_use]
     pub fn exit(&self) -> ExitCode {
-        self.exit
+        self.0.exit
     }
 
     /// Returns the lines for stderr, each ended; empty when there is nothing to say.
@@ -100,7 +107,7 @@ impl Failure {
     /// Untrusted text in any part is escaped; `colour` sets the labels apart.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let Some(error) = &self.error else {
+        let Some(error) = &self.0.error else {
             return String::new();
         };
         let mut text = String::new();
@@ -119,10 +126,10 @@ impl Failure {
             );
             cause = error.source();
         }
-        if let Some(excerpt) = &self.excerpt {
+        if let Some(excerpt) = &self.0.excerpt {
             text.push_str(&shown(excerpt));
         }
-        for hint in &self.hints {
+        for hint in &self.0.hints {
             push(&mut text, &label("  hint", Paint::Cyan, colour), hint);
         }
         text
@@ -174,28 +181,23 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let hints = error.hints();
         let excerpt = error.excerpt().cloned();
-        Self {
-            excerpt,
-            hints,
-            ..Self::new(ExitCode::Config, error)
-        }
+        let mut failure = Self::new(ExitCode::Config, error);
+        failure.0.hints = hints;
+        failure.0.excerpt = excerpt;
+        failure
     }
 }
 
 /// For output streams: a reader that went away is no failure; a full disk has its own code.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self {
-                exit: ExitCode::Fine,
-                error: None,
-                excerpt: None,
-                hints: Vec::new(),
-            },
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::new(ExitCode::Disk, error).hint("free some space; nothing recorded is lost")
-            }
-            _ => Self::new(ExitCode::Internal, error),
+        let kind = error.kind();
+        if kind == io::ErrorKind::BrokenPipe {
+            Self::of(ExitCode::Fine, None)
+        } else if [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].contains(&kind) {
+            Self::new(ExitCode::Disk, error).hint("free some space; nothing recorded is lost")
+        } else {
+            Self::new(ExitCode::Internal, error)
         }
     }
 }

@@ -82,7 +82,7 @@ pub enum Problem {
     #[error("the text is not UTF-8")]
     NotUtf8,
     /// A section or key that this version does not have.
-    #[error("unknown {} `{found}`{}", kind(section), inside(section))]
+    #[error("unknown {} `{found}`{}", kind(*section), inside(*section))]
     Unknown {
         /// The section it stands in; `None` at the top of the file.
         section: Option<&'static str>,
@@ -145,11 +145,11 @@ pub enum Problem {
     },
 }
 
-fn kind(section: &Option<&'static str>) -> &'static str {
+fn kind(section: Option<&str>) -> &'static str {
     if section.is_some() { "key" } else { "section" }
 }
 
-fn inside(section: &Option<&'static str>) -> String {
+fn inside(section: Option<&str>) -> String {
     section.map_or_else(String::new, |name| format!(" in [{name}]"))
 }
 

@@ -225,7 +225,7 @@ fn refuse_unknown(
     }
 }
 
-impl<'a> Section<'a> {
+impl Section<'_> {
     fn wrong_type(
         &self,
         key: &'static str,
@@ -419,7 +419,7 @@ impl<'a> Section<'a> {
             return Err(self.wrong_type(key, expected, value));
         };
         let mut texts = Vec::new();
-        for element in array.iter() {
+        for element in array {
             match element.get_ref().as_str() {
                 None => return Err(self.wrong_type(key, expected, element)),
                 Some(text) if accept(text) => texts.push(text.to_owned()),

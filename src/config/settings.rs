@@ -381,14 +381,14 @@ fn limits(
         }
         Some(shard) => ShardLimit::Fixed(shard.get_ref().duration()),
     };
-    let share = machine.memory / 100 * MEMORY_PERCENT / u64::from(workers.get());
+    let of_each = machine.memory / 100 * MEMORY_PERCENT / u64::from(workers.get());
     Ok(Limits {
         test,
         shard,
         memory: read
             .memory
             .as_ref()
-            .map_or(share, |memory| memory.get_ref().bytes()),
+            .map_or(of_each, |memory| memory.get_ref().bytes()),
         cpus: read.cpus.as_ref().map(|cpus| *cpus.get_ref()),
         pids: read.pids.as_ref().map_or(PIDS, |pids| *pids.get_ref()),
         tmp: size(read.tmp.as_ref(), TMP),

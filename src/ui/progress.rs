@@ -220,8 +220,8 @@ mod tests {
 
     fn view() -> HuntView {
         HuntView {
-            elapsed: Duration::from_secs(3_720),
-            ends_in: Some(Duration::from_secs(13_560)),
+            elapsed: Duration::from_mins(62),
+            ends_in: Some(Duration::from_mins(226)),
             iterations_done: 12,
             iterations_total: Some(40),
             shards_done: 48,
