@@ -72,12 +72,13 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub quiet: bool,
-    /// Use colour
+    /// Use colour: auto, always or never
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
         value_enum,
+        hide_possible_values = true,
         default_value_t,
         help_heading = "Global options"
     )]
@@ -217,7 +218,7 @@ pub struct RunArgs {
 #[derive(Args, Debug)]
 pub struct HuntArgs {
     /// Stop after this long, such as 8h [default: go on until stopped]
-    #[arg(long = "for", value_name = "TIME", conflicts_with_all = ["until", "iterations"])]
+    #[arg(long = "for", value_name = "TIME", value_parser = some_time, conflicts_with_all = ["until", "iterations"])]
     pub duration: Option<Period>,
     /// Stop at this local time, such as 06:00
     #[arg(long, value_name = "HH:MM", conflicts_with = "iterations")]
@@ -325,6 +326,15 @@ impl fmt::Display for Repeat {
             Self::Times(times) => write!(f, "{times}"),
         }
     }
+}
+
+/// Reads a time to hunt for; a hunt of no time would only look like one.
+fn some_time(text: &str) -> Result<Period, Box<dyn std::error::Error + Send + Sync>> {
+    let period: Period = text.parse()?;
+    if period.duration().is_zero() {
+        return Err("must be longer than nothing".into());
+    }
+    Ok(period)
 }
 
 /// What `db` does.

@@ -116,6 +116,7 @@ fn every_mistake_ends_with_150_and_never_with_clap_s_2() {
         "hunt --workers 70000",
         "hunt --workers many",
         "hunt --for 8",
+        "hunt --for 0s",
         "hunt --for 8h --until 06:00",
         "hunt --until 25:00",
         "hunt --iterations 0",

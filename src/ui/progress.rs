@@ -150,7 +150,8 @@ fn bar(done: u64, total: u64) -> String {
 #[derive(Debug)]
 pub struct Progress<'a> {
     console: &'a Console,
-    bars: Vec<ProgressBar>,
+    /// One bar whose message has several lines, so that they change together.
+    bar: Option<ProgressBar>,
     next_line: Duration,
     last_state: HuntState,
 }
@@ -161,7 +162,7 @@ impl<'a> Progress<'a> {
     pub fn new(console: &'a Console) -> Self {
         Self {
             console,
-            bars: Vec::new(),
+            bar: None,
             next_line: LINE_EVERY,
             last_state: HuntState::Running,
         }
@@ -178,7 +179,7 @@ impl<'a> Progress<'a> {
 
     /// Removes the live lines, or prints the last line. Call once, at the end.
     pub fn finish(self, view: &HuntView, now: UnixMillis) {
-        for bar in &self.bars {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
             self.console.bars().remove(bar);
         }
@@ -188,15 +189,14 @@ impl<'a> Progress<'a> {
     }
 
     fn draw(&mut self, view: &HuntView) {
-        let lines = screen(view, self.console.width().saturating_sub(1));
-        while self.bars.len() < lines.len() {
-            let style = ProgressStyle::with_template("{msg}").expect("the template is valid");
-            let bar = ProgressBar::new_spinner().with_style(style);
-            self.bars.push(self.console.bars().add(bar));
-        }
-        for (bar, line) in self.bars.iter().zip(lines) {
-            bar.set_message(line);
-        }
+        let lines = screen(view, self.console.width().saturating_sub(1)).join("\n");
+        self.bar
+            .get_or_insert_with(|| {
+                let style = ProgressStyle::with_template("{msg}").expect("the template is valid");
+                let bar = ProgressBar::new_spinner().with_style(style);
+                self.console.bars().add(bar)
+            })
+            .set_message(lines);
     }
 
     /// Returns the line to print now, if one is due.
