@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proptest::prelude::*;
 use soakhound::command::init;
 use soakhound::config::{ConfigError, Environment, Machine, Overrides, Settings, ShardLimit};
 use soakhound::error::{ExitCode, Failure};
@@ -473,3 +474,57 @@ fn init_without_a_suite_writes_nothing() {
     assert_eq!(init_in(folder.path()).unwrap_err().exit(), ExitCode::Config);
     assert!(!folder.path().join("soakhound.toml").exists());
 }
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(parts in prop::collection::vec(prop::sample::select(PARTS), 0..14)) {
+        let folder = folder_with(parts.concat());
+        if let Err(error) = load(folder.path()) {
+            let shown = Failure::from(error).render(false);
+            prop_assert!(shown.starts_with("error: ") && shown.len() < 4_000, "{shown}");
+        }
+    }
+}
+
+/// Pieces that make nearly valid files.
+const PARTS: &[&str] = &[
+    PLAIN,
+    "[suite]\n",
+    "[hunt]\n",
+    "[limits]\n",
+    "[[hunt]]\n",
+    "[suite.name]\n",
+    "name",
+    "name = ",
+    "workers",
+    "test",
+    "args",
+    "root",
+    "cpus",
+    ".",
+    " = ",
+    "1",
+    "-1",
+    "0x",
+    "1e999",
+    "nan",
+    "\"",
+    "\"\"",
+    "\"ü\u{202e}\"",
+    "'''",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "\n",
+    "\r\n",
+    "#",
+    "\0",
+    "\u{feff}",
+    "名",
+    "1979-05-27",
+    "\"10m\"",
+    "\"1GiB\"",
+    "\\u0000",
+];

@@ -8,6 +8,8 @@ mod fault;
 mod file;
 mod locate;
 mod machine;
+mod resolve;
+mod section;
 mod settings;
 mod units;
 

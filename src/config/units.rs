@@ -218,9 +218,9 @@ fn leading_number(text: &str) -> Option<(Option<u64>, &str)> {
     (digits > 0).then(|| (number.parse().ok(), rest))
 }
 
-/// Keeps an error message short whatever was typed.
-fn shortened(text: &str) -> String {
-    const KEPT: usize = 40;
+/// Keeps an error message short whatever was written.
+pub(super) fn shortened(text: &str) -> String {
+    const KEPT: usize = 60;
     match text.char_indices().nth(KEPT) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

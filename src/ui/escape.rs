@@ -14,23 +14,26 @@ use crate::model::TestId;
 /// backslashes that would read as one of our escapes become `\u{..}`; bytes that are not UTF-8 become `\xNN`.
 #[must_use]
 pub fn terminal(bytes: &[u8]) -> String {
-    escaped(bytes, |_| false)
+    escaped(bytes, |character, rest| {
+        is_dangerous(character) || reads_as_escape(character, rest)
+    })
 }
 
 /// As [`terminal`], but keeps line feeds, for text of several lines.
 #[must_use]
 pub fn terminal_lines(bytes: &[u8]) -> String {
-    escaped(bytes, |character| character == '\n')
+    escaped(bytes, |character, rest| {
+        character != '\n' && (is_dangerous(character) || reads_as_escape(character, rest))
+    })
 }
 
-fn escaped(bytes: &[u8], keeps: impl Fn(char) -> bool) -> String {
+/// Escapes invalid bytes, and the characters that `must`; it also sees the text after the character.
+fn escaped(bytes: &[u8], must: impl Fn(char, &str) -> bool) -> String {
     let mut safe = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         let mut rest = chunk.valid().chars();
         while let Some(character) = rest.next() {
-            let reads_as_escape = character == '\\'
-                && (rest.as_str().starts_with("u{") || rest.as_str().starts_with('x'));
-            if (is_dangerous(character) && !keeps(character)) || reads_as_escape {
+            if must(character, rest.as_str()) {
                 push(&mut safe, format_args!("{}", character.escape_unicode()));
             } else {
                 safe.push(character);
@@ -41,6 +44,10 @@ fn escaped(bytes: &[u8], keeps: impl Fn(char) -> bool) -> String {
         }
     }
     safe
+}
+
+fn reads_as_escape(character: char, rest: &str) -> bool {
+    character == '\\' && (rest.starts_with("u{") || rest.starts_with('x'))
 }
 
 fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
@@ -85,21 +92,12 @@ pub fn json_bytes(bytes: &[u8]) -> Value {
 /// Markup (`<`, `&`, quotes) is left for the XML writer, which escapes it once.
 #[must_use]
 pub fn xml(bytes: &[u8]) -> String {
-    let mut safe = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            let allowed = matches!(character, '\t' | '\n' | '\r' | ' '..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
-            if allowed {
-                safe.push(character);
-            } else {
-                push(&mut safe, format_args!("{}", character.escape_unicode()));
-            }
-        }
-        for byte in chunk.invalid() {
-            push(&mut safe, format_args!("\\x{byte:02x}"));
-        }
-    }
-    safe
+    escaped(bytes, |character, _| {
+        !matches!(
+            character,
+            '\t' | '\n' | '\r' | ' '..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..
+        )
+    })
 }
 
 #[cfg(test)]
