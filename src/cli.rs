@@ -1,1 +1,432 @@
-//! Stub: see lib.rs.
+//! The command line: clap's types and the help text, nothing else.
+//!
+//! [`parse`] turns arguments into a [`Cli`] or into the end of the process; what a flag means is decided
+//! in `config` and the commands.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Overrides, Period, TimeOfDay};
+use crate::error::ExitCode;
+use crate::ui::{ColourChoice, Verbosity};
+
+/// Hunts flaky tests: soaks a suite in parallel containers and replays any order from a token
+#[derive(Debug, Parser)]
+#[command(
+    name = "soakhound",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Exit codes and a tour: see the README. Start with `soakhound init`.")]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Read this configuration [default: soakhound.toml here or in a folder above]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub config: Option<PathBuf>,
+    /// Use this database [default: `SOAKHOUND_DB`, the configuration, or the state folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub db: Option<PathBuf>,
+    /// Work as if started in this folder
+    #[arg(
+        short = 'C',
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub directory: Option<PathBuf>,
+    /// Say more on stderr; twice for every container
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+    /// Say nothing on stderr but warnings and errors
+    #[arg(
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global options"
+    )]
+    pub quiet: bool,
+    /// Use colour: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        hide_possible_values = true,
+        default_value_t,
+        help_heading = "Global options"
+    )]
+    pub color: When,
+}
+
+impl Global {
+    /// Returns how much is said on stderr.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        }
+    }
+
+    /// Returns the file's overrides that every command may bring.
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            config: self.config.clone(),
+            db: self.db.clone(),
+            ..Overrides::default()
+        }
+    }
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Whatever the output is
+    Always,
+    /// Not at all
+    Never,
+}
+
+impl From<When> for ColourChoice {
+    fn from(when: When) -> Self {
+        match when {
+            When::Auto => Self::Auto,
+            When::Always => Self::Always,
+            When::Never => Self::Never,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find the suite here and write a commented soakhound.toml
+    Init,
+    /// Check whether this machine can run containers, and say what to do if not
+    Doctor(DoctorArgs),
+    /// List the tests as a hunt sees them
+    List(ListArgs),
+    /// Run the suite once in parallel containers, balanced by duration
+    Run(RunArgs),
+    /// Run the suite over and over in seeded random orders, and record every outcome
+    Hunt(HuntArgs),
+    /// Show whether a hunt is alive, how far it is and what it saw
+    Status(StatusArgs),
+    /// Run the order of a token again and compare what it shows with the record
+    Replay(ReplayArgs),
+    /// Look after the database
+    Db {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Flags of commands that start the runner.
+#[derive(Args, Debug, Default)]
+pub struct RunnerArgs {
+    /// Run the tests with this interpreter [default: the configuration, or the project's own]
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<PathBuf>,
+}
+
+/// Flags of commands that use several containers.
+#[derive(Args, Debug, Default)]
+pub struct WorkerArgs {
+    /// Run this many containers at a time [default: the configuration, or one per core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroU16>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// The runner's flags.
+    #[command(flatten)]
+    pub runner: RunnerArgs,
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The containers' flags.
+    #[command(flatten)]
+    pub workers: WorkerArgs,
+    /// The runner's flags.
+    #[command(flatten)]
+    pub runner: RunnerArgs,
+    /// File for the results, as CI servers read them.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write the results to this file as JUnit XML"
+    )]
+    pub junit: Option<PathBuf>,
+    /// Draw the environment of the shards from this seed [default: from the system]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `hunt`.
+#[derive(Args, Debug)]
+pub struct HuntArgs {
+    /// Stop after this long, such as 8h [default: go on until stopped]
+    #[arg(long = "for", value_name = "TIME", value_parser = some_time, conflicts_with_all = ["until", "iterations"])]
+    pub duration: Option<Period>,
+    /// Stop at this local time, such as 06:00
+    #[arg(long, value_name = "HH:MM", conflicts_with = "iterations")]
+    pub until: Option<TimeOfDay>,
+    /// Stop when the hunt has this many complete iterations, those before a resume included
+    #[arg(long, value_name = "N")]
+    pub iterations: Option<NonZeroU64>,
+    /// The containers' flags.
+    #[command(flatten)]
+    pub workers: WorkerArgs,
+    /// The runner's flags.
+    #[command(flatten)]
+    pub runner: RunnerArgs,
+    /// Draw every order from this master seed [default: from the system, and printed]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Start another hunt instead of resuming the last unfinished one
+    #[arg(long)]
+    pub new: bool,
+    /// Answer with one JSON object at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `replay`.
+#[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
+pub struct ReplayArgs {
+    /// Replay the order that this token names
+    #[arg(value_name = "TOKEN")]
+    pub token: String,
+    /// Repeat this often, or `auto` for as often as the record calls for
+    #[arg(long, value_name = "N|auto", default_value_t)]
+    pub repeat: Repeat,
+    /// Open a shell in the container after the last repetition
+    #[arg(long)]
+    pub shell: bool,
+    /// Run without a container, and say what that loses
+    #[arg(long, conflicts_with = "shell")]
+    pub local: bool,
+    /// Treat a changed suite as inconclusive
+    #[arg(long)]
+    pub strict: bool,
+    /// The runner's flags.
+    #[command(flatten)]
+    pub runner: RunnerArgs,
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How often a replay runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// As often as the recorded failure rate calls for.
+    Auto,
+    /// This often.
+    Times(NonZeroU32),
+}
+
+/// The most repetitions that a replay takes.
+const MOST_REPEATS: u32 = 100_000;
+
+/// Text that is neither `auto` nor a number of repetitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be `auto` or a number from 1 to {MOST_REPEATS}")]
+pub struct InvalidRepeat;
+
+impl Default for Repeat {
+    fn default() -> Self {
+        Self::Times(NonZeroU32::MIN)
+    }
+}
+
+impl FromStr for Repeat {
+    type Err = InvalidRepeat;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRepeat> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse::<NonZeroU32>()
+            .ok()
+            .filter(|times| times.get() <= MOST_REPEATS)
+            .map(Self::Times)
+            .ok_or(InvalidRepeat)
+    }
+}
+
+impl fmt::Display for Repeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Times(times) => write!(f, "{times}"),
+        }
+    }
+}
+
+/// Reads a time to hunt for; a hunt of no time would only look like one.
+fn some_time(text: &str) -> Result<Period, Box<dyn std::error::Error + Send + Sync>> {
+    let period: Period = text.parse()?;
+    if period.duration().is_zero() {
+        return Err("must be longer than nothing".into());
+    }
+    Ok(period)
+}
+
+/// What `db` does.
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Check the database for damage and for broken promises
+    Check(DbCheckArgs),
+    /// Write a copy of the database that is whole, even while a hunt runs
+    Backup(DbBackupArgs),
+}
+
+/// Arguments of `db check`.
+#[derive(Args, Debug)]
+pub struct DbCheckArgs {
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `db backup`.
+#[derive(Args, Debug)]
+pub struct DbBackupArgs {
+    /// Write the copy to this file, which must not exist
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Arguments of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// Name the shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+impl Cli {
+    /// Returns what the flags say over the configuration file.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        let (workers, runner) = match &self.command {
+            Command::Run(run) => (run.workers.workers, Some(&run.runner)),
+            Command::Hunt(hunt) => (hunt.workers.workers, Some(&hunt.runner)),
+            Command::List(list) => (None, Some(&list.runner)),
+            Command::Replay(replay) => (None, Some(&replay.runner)),
+            Command::Init
+            | Command::Doctor(_)
+            | Command::Status(_)
+            | Command::Db { .. }
+            | Command::Completions(_) => (None, None),
+        };
+        Overrides {
+            workers,
+            python: runner.and_then(|runner| runner.python.clone()),
+            ..self.global.overrides()
+        }
+    }
+}
+
+/// The command line ended the process: help, version, or a mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlyEnd {
+    /// What to show, without colour.
+    pub text: String,
+    /// [`ExitCode::Fine`] for what was asked for, which goes to stdout; otherwise [`ExitCode::Usage`], to stderr.
+    pub exit: ExitCode,
+}
+
+/// Reads the arguments, the program's name first.
+///
+/// # Errors
+/// [`EarlyEnd`] for help, version and every mistake: clap's own exit code 2 never leaves this function.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, EarlyEnd> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let asked_for = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        );
+        EarlyEnd {
+            text: error.render().to_string(),
+            exit: if asked_for {
+                ExitCode::Fine
+            } else {
+                ExitCode::Usage
+            },
+        }
+    })
+}
+
+/// Returns the script that completes our command line in a shell.
+#[must_use]
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "soakhound", &mut script);
+    script
+}

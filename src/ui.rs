@@ -1,1 +1,0 @@
-//! Stub: see lib.rs.

@@ -1,0 +1,154 @@
+//! Makes untrusted text safe for one context each: terminal, JSON, XML. Cuts nothing; callers bound the input.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::model::TestId;
+
+/// Returns text that cannot move a cursor, change a colour or reverse its direction.
+///
+/// Control characters (line ends too), bidirectional controls, other invisible format characters and
+/// backslashes that would read as one of our escapes become `\u{..}`; bytes that are not UTF-8 become `\xNN`.
+#[must_use]
+pub fn terminal(bytes: &[u8]) -> String {
+    escaped(bytes, |character, rest| {
+        is_dangerous(character) || reads_as_escape(character, rest)
+    })
+}
+
+/// As [`terminal`], but keeps line feeds, for text of several lines.
+#[must_use]
+pub fn terminal_lines(bytes: &[u8]) -> String {
+    escaped(bytes, |character, rest| {
+        character != '\n' && (is_dangerous(character) || reads_as_escape(character, rest))
+    })
+}
+
+/// Escapes invalid bytes, and the characters that `must`; it also sees the text after the character.
+fn escaped(bytes: &[u8], must: impl Fn(char, &str) -> bool) -> String {
+    let mut safe = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        let mut rest = chunk.valid().chars();
+        while let Some(character) = rest.next() {
+            if must(character, rest.as_str()) {
+                push(&mut safe, format_args!("{}", character.escape_unicode()));
+            } else {
+                safe.push(character);
+            }
+        }
+        for byte in chunk.invalid() {
+            push(&mut safe, format_args!("\\x{byte:02x}"));
+        }
+    }
+    safe
+}
+
+fn reads_as_escape(character: char, rest: &str) -> bool {
+    character == '\\' && (rest.starts_with("u{") || rest.starts_with('x'))
+}
+
+fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
+    text.write_fmt(part)
+        .expect("writing to a string cannot fail");
+}
+
+/// Can the character act on a terminal, or deceive a reader about the order of what is shown?
+fn is_dangerous(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Returns a test's name for JSON: a string, or `{"b64": ..}` where it is not UTF-8.
+#[must_use]
+pub fn json_name(test: &TestId) -> Value {
+    json_bytes(test.as_bytes())
+}
+
+/// Returns untrusted bytes for JSON: a string, or `{"b64": ..}` where they are not UTF-8.
+#[must_use]
+pub fn json_bytes(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Value::from(text),
+        Err(_) => json!({ "b64": BASE64_STANDARD.encode(bytes) }),
+    }
+}
+
+/// Returns text whose characters XML 1.0 allows; the others become `\u{..}` or `\xNN`.
+///
+/// Markup (`<`, `&`, quotes) is left for the XML writer, which escapes it once.
+#[must_use]
+pub fn xml(bytes: &[u8]) -> String {
+    escaped(bytes, |character, _| {
+        !matches!(
+            character,
+            '\t' | '\n' | '\r' | ' '..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn terminal_shows_what_would_act_or_deceive() {
+        for (bytes, shown) in [
+            (&b"plain [1/2]"[..], "plain [1/2]"),
+            ("tests/é/名前".as_bytes(), "tests/é/名前"),
+            (b"\x1b[2J\x07", "\\u{1b}[2J\\u{7}"),
+            (b"a\r\n\tb\x7f", "a\\u{d}\\u{a}\\u{9}b\\u{7f}"),
+            ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
+            ("a\u{202e}b\u{2066}".as_bytes(), "a\\u{202e}b\\u{2066}"),
+            (b"a\xff\xc3(", "a\\xff\\xc3("),
+            (b"\\u{1b} \\xff \\n", "\\u{5c}u{1b} \\u{5c}xff \\n"),
+        ] {
+            assert_eq!(terminal(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn terminal_lines_keep_line_feeds_alone() {
+        assert_eq!(terminal_lines(b"a\nb\r\n"), "a\nb\\u{d}\n");
+    }
+
+    #[test]
+    fn json_name_keeps_every_byte() {
+        let name = |bytes: &[u8]| json_name(&TestId::new(bytes).unwrap());
+        assert_eq!(name(b"a\n\x1b"), json!("a\n\u{1b}"));
+        assert_eq!(name(b"\xff\x00"), json!({ "b64": "/wA=" }));
+    }
+
+    #[test]
+    fn xml_has_only_allowed_characters() {
+        assert_eq!(xml(b"<a>\n\x00\x1b\xff"), "<a>\n\\u{0}\\u{1b}\\xff");
+        assert_eq!(xml("\u{fffe}".as_bytes()), "\\u{fffe}");
+    }
+
+    proptest! {
+        #[test]
+        fn terminal_leaves_nothing_dangerous_whatever_the_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let shown = terminal(&bytes);
+            prop_assert!(!shown.chars().any(is_dangerous), "{shown:?}");
+        }
+
+        #[test]
+        fn terminal_tells_different_names_apart(a in "[\\\\ux{}1b\u{1b}]{0,8}", b in "[\\\\ux{}1b\u{1b}]{0,8}") {
+            prop_assert_eq!(a == b, terminal(a.as_bytes()) == terminal(b.as_bytes()));
+        }
+    }
+}
