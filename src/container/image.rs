@@ -1,1 +1,444 @@
-//! stub
+//! Composes the default image: the host's own root, read-only, with secrets hidden, the project's snapshot at its
+//! own path and whatever the interpreter needs bound back in. It describes; the slot worker mounts.
+//!
+//! [`default_image`] takes a [`Request`]. All paths it reads lie below a folder that stands for `/`.
+
+pub(in crate::container) mod host;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::snapshot::Owner;
+use super::spec::{Bind, ImageSpec, InjectedFile, Tree};
+use host::Host;
+
+/// Home folder of the tests: a writable overlay over an empty folder. No distribution has this name.
+pub const HOME: &str = "/home/soaked";
+/// Name of the tests' user where the host has none for its number.
+const USER: &str = "soaked";
+/// User and group of the tests when the project belongs to root, or to a number that no container maps.
+const ORDINARY: u32 = 1000;
+/// Users and groups that a container maps, from 0.
+const MAPPED: u32 = 65_536;
+
+/// What a test has no business to see, whether it is there or not. A trailing `*` stands for all names that
+/// begin so.
+const SECRETS: [&str; 49] = [
+    "/root",
+    "/home/*",
+    "/srv",
+    "/mnt",
+    "/media",
+    "/boot",
+    "/lost+found",
+    "/etc/shadow*",
+    "/etc/gshadow*",
+    "/etc/security/opasswd",
+    "/etc/sudoers*",
+    "/etc/ssh",
+    "/etc/ssl/private",
+    "/etc/pki/tls/private",
+    "/etc/letsencrypt",
+    "/etc/krb5.keytab",
+    "/etc/NetworkManager/system-connections",
+    "/etc/wireguard",
+    "/etc/openvpn",
+    "/etc/ppp",
+    "/etc/kubernetes",
+    "/etc/rancher",
+    "/etc/docker",
+    "/etc/boto.cfg",
+    "/etc/google*",
+    "/etc/amazon",
+    "/etc/soakhound",
+    "/var/backups",
+    "/var/log",
+    "/var/mail",
+    "/var/spool/mail",
+    "/var/spool/cron",
+    "/var/lib/private",
+    "/var/lib/cloud",
+    "/var/lib/amazon",
+    "/var/lib/docker",
+    "/var/lib/containerd",
+    "/var/lib/containers",
+    "/var/lib/kubelet",
+    "/var/lib/rancher",
+    "/var/lib/lxc*",
+    "/var/lib/lxd",
+    "/var/lib/incus",
+    "/var/lib/machines",
+    "/var/lib/libvirt",
+    "/var/lib/mysql",
+    "/var/lib/postgresql",
+    "/var/lib/jenkins",
+    "/var/lib/sss",
+];
+
+/// Folders that are fresh in every container, so what the host has there is hidden.
+const FRESH: [&str; 5] = ["/tmp", "/run", "/dev", "/proc", "/sys"];
+
+/// Where the packages of a host are written down, and what the host is.
+const PACKAGES: [&str; 6] = [
+    "/etc/os-release",
+    "/var/lib/dpkg/status",
+    "/lib/apk/db/installed",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/Packages",
+];
+
+/// What an image is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Folder that stands for `/`.
+    pub host: &'a Path,
+    /// Canonical root of the project: where the tests find it.
+    pub project: &'a Path,
+    /// The copy that they find there.
+    pub snapshot: &'a Path,
+    /// Empty folder for [`HOME`], from [`make_home`].
+    pub home: &'a Path,
+    /// What the interpreter must see.
+    pub interpreter: &'a [PathBuf],
+    /// Our own folders, to be hidden.
+    pub private: &'a [PathBuf],
+    /// Who runs the tests, from [`runner_of`].
+    pub owner: Owner,
+}
+
+/// An image and what there is to say about it.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// What to mount.
+    pub spec: ImageSpec,
+    /// Name of the tests' user.
+    pub user: String,
+    /// What a person should know.
+    pub notes: Vec<Note>,
+}
+
+/// What a person should know about an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The interpreter looks there, but showing it would show secrets, so it stays hidden.
+    Hidden(PathBuf),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hidden(path) => {
+                let path = path.display();
+                write!(f, "`{path}` stays hidden: showing it would show secrets")
+            }
+        }
+    }
+}
+
+/// Why no image could be composed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// A file of the host cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder cannot be made.
+    #[error("cannot make the folder `{}`", path.display())]
+    Make {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ImageError + '_ {
+    move |source| ImageError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Returns who runs the tests of a project: its owner, or an ordinary user when that is root or cannot be mapped.
+///
+/// # Errors
+/// [`ImageError::Read`] when the folder cannot be looked at.
+pub fn runner_of(project: &Path) -> Result<Owner, ImageError> {
+    let found = fs::metadata(project).map_err(unreadable(project))?;
+    Ok(runner_for(found.uid(), found.gid()))
+}
+
+fn runner_for(uid: u32, gid: u32) -> Owner {
+    let usable = 1..MAPPED;
+    if usable.contains(&uid) && usable.contains(&gid) {
+        Owner { uid, gid }
+    } else {
+        let (uid, gid) = (ORDINARY, ORDINARY);
+        Owner { uid, gid }
+    }
+}
+
+/// Makes the empty folder `home` in `parent` that stands behind [`HOME`], and returns it. Only root can give it away.
+///
+/// # Errors
+/// [`ImageError::Make`] when it cannot be made, or exists and is not empty.
+pub fn make_home(parent: &Path, owner: Owner) -> Result<PathBuf, ImageError> {
+    let path = parent.join("home");
+    let make = || {
+        match fs::remove_dir(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        fs::create_dir(&path)?;
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(owner.uid), Some(owner.gid))?;
+        }
+        Ok(())
+    };
+    match make() {
+        Ok(()) => Ok(path),
+        Err(source) => Err(ImageError::Make { path, source }),
+    }
+}
+
+/// Composes the default image. Binds are meant to be mounted before trees: a tree may lie in a bound folder.
+///
+/// # Errors
+/// [`ImageError::Read`] when the host's mounts or users cannot be read.
+pub fn default_image(request: &Request<'_>) -> Result<Image, ImageError> {
+    let host = Host::open(request.host).map_err(unreadable(request.host))?;
+    let secrets = secrets(&host, request.private);
+    // What another mount hides anyway is not in the lower layer, so there is nothing to mask.
+    let visible = |path: &&PathBuf| host.mount_of(path).is_none_or(|m| is_root(&m.point));
+    let masks = without_nested(secrets.iter().filter(visible).cloned().collect());
+    let mut notes = Vec::new();
+    let binds = binds(&host, request, &secrets, &mut notes);
+    let (user, files) = identity(&host, request.owner)?;
+    let tree = |source: &Path, target: &Path| Tree {
+        source: source.to_owned(),
+        target: target.to_owned(),
+    };
+    let spec = ImageSpec {
+        lower: PathBuf::from("/"),
+        masks,
+        binds,
+        trees: vec![
+            tree(request.home, Path::new(HOME)),
+            tree(request.snapshot, request.project),
+        ],
+        files,
+        uid: request.owner.uid,
+        gid: request.owner.gid,
+    };
+    Ok(Image { spec, user, notes })
+}
+
+fn is_root(path: &Path) -> bool {
+    path.parent().is_none()
+}
+
+/// Lists the secrets that exist, without links, sorted.
+fn secrets(host: &Host, private: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for pattern in SECRETS {
+        match pattern.strip_suffix('*') {
+            Some(start) => found.extend(begin_with(host, start)),
+            None => found.push(pattern.into()),
+        }
+    }
+    found.extend_from_slice(private);
+    let mut found: Vec<_> = found.iter().filter_map(|path| host.resolve(path)).collect();
+    found.retain(|path| !is_root(path));
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Lists the paths that begin with `start`, whose folder is all before its last slash.
+fn begin_with(host: &Host, start: &str) -> Vec<PathBuf> {
+    let (folder, start) = start.rsplit_once('/').unwrap_or(("", start));
+    let folder = Path::new("/").join(folder.trim_start_matches('/'));
+    let listed = fs::read_dir(host.place(&folder)).into_iter().flatten();
+    let names = listed.flatten().map(|entry| entry.file_name());
+    names
+        .filter(|name| name.as_encoded_bytes().starts_with(start.as_bytes()))
+        .map(|name| folder.join(name))
+        .collect()
+}
+
+/// Drops from sorted paths those that lie in another.
+fn without_nested(sorted: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for path in sorted {
+        if kept.last().is_none_or(|last| !path.starts_with(last)) {
+            kept.push(path);
+        }
+    }
+    kept
+}
+
+/// Lists the binds that show the interpreter what masks, fresh folders and the host's mounts would hide from it.
+fn binds(
+    host: &Host,
+    request: &Request<'_>,
+    secrets: &[PathBuf],
+    notes: &mut Vec<Note>,
+) -> Vec<Bind> {
+    let hidden = |path: &Path| {
+        let fresh = FRESH.iter().any(|fresh| path.starts_with(fresh));
+        let masked = secrets.iter().any(|secret| path.starts_with(secret));
+        let mounted = host.mount_of(path).is_some_and(|m| !is_root(&m.point));
+        fresh || masked || mounted
+    };
+    // Both spellings of a path count: the interpreter goes by the one it knows, the links by the other.
+    let mut wanted = BTreeMap::new();
+    for path in request.interpreter {
+        if let Some(real) = host.resolve(path) {
+            wanted.insert(real.clone(), real.clone());
+            wanted.insert(path.clone(), real);
+        }
+    }
+    let mut binds: Vec<Bind> = Vec::new();
+    for (target, source) in wanted {
+        if target.starts_with(request.project) || !hidden(&target) {
+            continue;
+        }
+        let exposes = |secret: &Path| secret.starts_with(&target) || secret.starts_with(&source);
+        if secrets.iter().any(|s| exposes(s)) || FRESH.iter().any(|f| exposes(Path::new(f))) {
+            notes.push(Note::Hidden(target));
+            continue;
+        }
+        // A bind does not bring along what is mounted below it.
+        let covers = |bind: &Bind| {
+            target.starts_with(&bind.target)
+                && host.mount_of(&source) == host.mount_of(&bind.source)
+        };
+        if !binds.iter().any(covers) {
+            binds.push(Bind { source, target });
+        }
+    }
+    binds
+}
+
+/// Returns the name of the tests' user, with tables in which it and its group exist and its home is ours.
+fn identity(host: &Host, owner: Owner) -> Result<(String, Vec<InjectedFile>), ImageError> {
+    let Owner { uid, gid } = owner;
+    let (user, mut users) = without_entry(host, "/etc/passwd", uid)?;
+    let user = user.unwrap_or_else(|| USER.to_owned());
+    users.extend_from_slice(format!("{user}:x:{uid}:{gid}::{HOME}:/bin/sh\n").as_bytes());
+    let (group, mut groups) = without_entry(host, "/etc/group", gid)?;
+    let group = group.unwrap_or_else(|| USER.to_owned());
+    groups.extend_from_slice(format!("{group}:x:{gid}:\n").as_bytes());
+    let file = |path: &str, contents| InjectedFile {
+        path: path.into(),
+        contents,
+        mode: 0o644,
+    };
+    let files = vec![file("/etc/passwd", users), file("/etc/group", groups)];
+    Ok((user, files))
+}
+
+/// Returns a table of users or groups without the entry of this number, and the name that the entry had.
+fn without_entry(
+    host: &Host,
+    path: &str,
+    number: u32,
+) -> Result<(Option<String>, Vec<u8>), ImageError> {
+    let path = Path::new(path);
+    let table = fs::read(host.place(path)).map_err(unreadable(path))?;
+    let number = number.to_string();
+    let (mut name, mut rest) = (None, Vec::new());
+    for line in table.split_inclusive(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b':');
+        let first = fields.next().and_then(|f| std::str::from_utf8(f).ok());
+        if fields.nth(1) == Some(number.as_bytes()) {
+            name = name.or_else(|| first.map(str::to_owned));
+        } else {
+            rest.extend_from_slice(line);
+        }
+    }
+    if rest.last().is_some_and(|last| *last != b'\n') {
+        rest.push(b'\n');
+    }
+    Ok((name, rest))
+}
+
+/// Returns the environment of a test runner, sorted by name: fixed values, then what `allowed` names takes from
+/// `given` as it is. `user_base` is where the interpreter finds the user's own packages.
+#[must_use]
+pub fn environment(
+    executable: &Path,
+    user: &str,
+    user_base: Option<&Path>,
+    allowed: &[String],
+    given: &BTreeMap<OsString, OsString>,
+) -> Vec<(OsString, OsString)> {
+    const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let mut path = executable
+        .parent()
+        .unwrap_or(executable)
+        .as_os_str()
+        .to_owned();
+    path.push(":");
+    path.push(SYSTEM);
+    let fixed = [
+        ("HOME", HOME),
+        ("LANG", "C.UTF-8"),
+        ("LC_ALL", "C.UTF-8"),
+        ("LOGNAME", user),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("TERM", "dumb"),
+        ("TZ", "UTC"),
+        ("USER", user),
+    ];
+    let fixed = fixed.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let mut environment = BTreeMap::from(fixed);
+    environment.insert("PATH".into(), path);
+    if let Some(base) = user_base {
+        environment.insert("PYTHONUSERBASE".into(), base.into());
+    }
+    for name in allowed {
+        if let Some(value) = given.get(OsStr::new(name)) {
+            environment.insert(name.into(), value.clone());
+        }
+    }
+    environment.into_iter().collect()
+}
+
+/// Returns a digest of the host's release and packages; another value is another environment of the tests.
+///
+/// # Errors
+/// [`ImageError::Read`] when a list of packages is there and cannot be read.
+pub fn host_fingerprint(host: &Path) -> Result<blake3::Hash, ImageError> {
+    let mut hasher = blake3::Hasher::new();
+    for path in PACKAGES {
+        let place = host.join(path.trim_start_matches('/'));
+        match fs::File::open(&place).and_then(|file| {
+            let mut one = blake3::Hasher::new();
+            one.update_reader(file)?;
+            Ok(one.finalize())
+        }) {
+            Ok(digest) => {
+                hasher.update(path.as_bytes()).update(digest.as_bytes());
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(unreadable(&place)(e)),
+        }
+    }
+    Ok(hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests;
