@@ -26,8 +26,8 @@ impl Machine {
     fn mount(&self, point: &str) {
         let table = self.0.path().join("proc/self/mountinfo");
         let mut text = fs::read_to_string(&table).unwrap();
-        text += &format!("2 1 8:2 / {point} rw - ext4 /dev/sdb rw\n");
-        fs::write(table, text).unwrap();
+        text += "2 1 8:2 / ";
+        fs::write(table, text + point + " rw - ext4 /dev/sdb rw\n").unwrap();
     }
 
     fn write(&self, path: &str, text: &str) {
