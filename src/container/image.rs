@@ -83,6 +83,9 @@ const SECRETS: [&str; 49] = [
 /// Folders that are fresh in every container, so what the host has there is hidden.
 const FRESH: [&str; 5] = ["/tmp", "/run", "/dev", "/proc", "/sys"];
 
+/// Software of the host that some keep on a mount of its own.
+const SYSTEM: [&str; 5] = ["/usr", "/usr/local", "/opt", "/nix", "/gnu"];
+
 /// Where the packages of a host are written down, and what the host is.
 const PACKAGES: [&str; 6] = [
     "/etc/os-release",
@@ -220,8 +223,9 @@ pub fn make_home(parent: &Path, owner: Owner) -> Result<PathBuf, ImageError> {
 pub fn default_image(request: &Request<'_>) -> Result<Image, ImageError> {
     let host = Host::open(request.host).map_err(unreadable(request.host))?;
     let secrets = secrets(&host, request.private);
-    // What another mount hides anyway is not in the lower layer, so there is nothing to mask.
-    let visible = |path: &&PathBuf| host.mount_of(path).is_none_or(|m| is_root(&m.point));
+    // What a fresh folder or another mount hides anyway is not in the lower layer: there is nothing to mask.
+    let visible =
+        |path: &&PathBuf| !is_fresh(path) && host.mount_of(path).is_none_or(|m| is_root(&m.point));
     let masks = without_nested(secrets.iter().filter(visible).cloned().collect());
     let mut notes = Vec::new();
     let binds = binds(&host, request, &secrets, &mut notes);
@@ -247,6 +251,10 @@ pub fn default_image(request: &Request<'_>) -> Result<Image, ImageError> {
 
 fn is_root(path: &Path) -> bool {
     path.parent().is_none()
+}
+
+fn is_fresh(path: &Path) -> bool {
+    FRESH.iter().any(|fresh| path.starts_with(fresh))
 }
 
 /// Lists the secrets that exist, without links, sorted.
@@ -297,17 +305,17 @@ fn binds(
     notes: &mut Vec<Note>,
 ) -> Vec<Bind> {
     let hidden = |path: &Path| {
-        let fresh = FRESH.iter().any(|fresh| path.starts_with(fresh));
         let masked = secrets.iter().any(|secret| path.starts_with(secret));
         let mounted = host.mount_of(path).is_some_and(|m| !is_root(&m.point));
-        fresh || masked || mounted
+        is_fresh(path) || masked || mounted
     };
     // Both spellings of a path count: the interpreter goes by the one it knows, the links by the other.
     let mut wanted = BTreeMap::new();
-    for path in request.interpreter {
+    let needed = request.interpreter.iter().map(PathBuf::as_path);
+    for path in needed.chain(SYSTEM.map(Path::new)) {
         if let Some(real) = host.resolve(path) {
             wanted.insert(real.clone(), real.clone());
-            wanted.insert(path.clone(), real);
+            wanted.insert(path.to_owned(), real);
         }
     }
     let mut binds: Vec<Bind> = Vec::new();
@@ -385,14 +393,14 @@ pub fn environment(
     allowed: &[String],
     given: &BTreeMap<OsString, OsString>,
 ) -> Vec<(OsString, OsString)> {
-    const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    const PROGRAMS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let mut path = executable
         .parent()
         .unwrap_or(executable)
         .as_os_str()
         .to_owned();
     path.push(":");
-    path.push(SYSTEM);
+    path.push(PROGRAMS);
     let fixed = [
         ("HOME", HOME),
         ("LANG", "C.UTF-8"),

@@ -154,7 +154,7 @@ impl Interpreter {
         let Some(python) = looked.iter().find(|path| path.symlink_metadata().is_ok()) else {
             return Err(InterpreterError::NotFound { looked });
         };
-        let answer = ask(python, search.root)?;
+        let answer = ask(&real_folder(python), search.root)?;
         let python = answer.executable;
         let version = answer.version;
         let mut packages = answer.packages;
@@ -240,6 +240,16 @@ fn candidates(search: &Search<'_>) -> Vec<PathBuf> {
             .flat_map(|name| on_path(OsStr::new(name))),
     );
     found
+}
+
+/// Returns a program under its folder's real name, itself still a link: a virtual environment goes by that, and
+/// would else report a path that does not lie in the project.
+fn real_folder(program: &Path) -> PathBuf {
+    let folder = program
+        .parent()
+        .and_then(|folder| folder.canonicalize().ok());
+    let name = program.file_name().unwrap_or_default();
+    folder.map_or_else(|| program.to_owned(), |folder| folder.join(name))
 }
 
 /// Runs an interpreter once. The folder matters: version managers choose by it.
@@ -414,6 +424,22 @@ mod tests {
         let outside = needs.iter().filter(|path| !path.starts_with(&place.root));
         assert!(outside.count() >= 2, "{needs:?}");
         assert!(needs.is_sorted());
+    }
+
+    #[test]
+    fn an_activated_environment_behind_a_link_is_known_to_lie_in_the_project() {
+        let place = Place::new();
+        let environment = place.environment("tools", &[("pytest", "9.0")]);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("link");
+        symlink(&place.root, &link).unwrap();
+        let activated = link.join("tools");
+        let search = Search {
+            virtual_env: Some(&activated),
+            ..place.search()
+        };
+        let found = Interpreter::discover(&search).unwrap();
+        assert_eq!(found.environments_below(&place.root), [environment]);
     }
 
     #[test]

@@ -75,7 +75,13 @@ fn secrets_that_exist_are_masked_and_nothing_is_masked_twice() {
     machine.write("etc/shadow-", "");
     machine.write("etc/sudoers.d/x", "");
     machine.write("var/lib/state/hunt.db", "");
-    let private = ["/var/lib/state", "/root/.local/state/soakhound", "/absent"];
+    let private = [
+        "/var/lib/state",
+        "/root/.local/state/soakhound",
+        "/tmp/state",
+        "/absent",
+    ];
+    machine.write("tmp/state/x", "");
     let masks = machine.image_for("/opt/p", &[], &private).spec.masks;
     let expected = [
         "/etc/shadow",
@@ -130,6 +136,17 @@ fn what_lies_in_fresh_folders_or_on_other_mounts_is_bound() {
     let needs = ["/tmp/venv", "/dev/shm/lib", "/data/conda"];
     let expected = ["/data/conda", "/dev/shm/lib", "/tmp/venv"].map(same);
     assert_eq!(machine.binds("/opt/p", &needs), expected);
+}
+
+#[test]
+fn system_software_on_a_mount_of_its_own_is_bound_without_being_asked_for() {
+    let machine = Machine::new();
+    machine.write("usr/bin/python3", "");
+    machine.mount("/usr");
+    assert_eq!(
+        machine.binds("/opt/p", &["/usr/bin/python3"]),
+        [same("/usr")]
+    );
 }
 
 #[test]

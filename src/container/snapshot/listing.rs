@@ -288,6 +288,22 @@ fn paths(out: &[u8]) -> Vec<PathBuf> {
 
 /// Runs git in a folder and returns what it printed, or its last words.
 fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    let output = match command(folder, arguments, true).output() {
+        // Its owner cannot get there, so nobody but us has a hand in what is there.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            command(folder, arguments, false).output()
+        }
+        output => output,
+    };
+    let output = output.map_err(|e| e.to_string())?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let words = &output.stderr[..output.stderr.len().min(MAX_GIT_WORDS)];
+    Err(String::from_utf8_lossy(words).trim().to_owned())
+}
+
+fn command(folder: &Path, arguments: &[&str], as_owner: bool) -> Command {
     let mut command = Command::new("git");
     // The owner of the project must not be a reason to refuse, and looking must not change the repository.
     command
@@ -301,16 +317,11 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
         command.env_remove(name);
     }
-    let owner = fs::metadata(folder).map_err(|e| e.to_string())?;
-    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+    let owner = fs::metadata(folder).ok().filter(|owner| owner.uid() != 0);
+    if let Some(owner) = owner.filter(|_| as_owner && rustix::process::geteuid().is_root()) {
         // A repository's configuration can name programs to run: those of its owner, not root's.
         command.uid(owner.uid()).gid(owner.gid());
         command.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
     }
-    let output = command.output().map_err(|e| e.to_string())?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let words = &output.stderr[..output.stderr.len().min(MAX_GIT_WORDS)];
-    Err(String::from_utf8_lossy(words).trim().to_owned())
+    command
 }

@@ -116,6 +116,26 @@ fn a_clean_work_tree_is_not_dirty() {
 }
 
 #[test]
+fn a_repository_of_another_user_is_listed_whether_that_user_can_reach_it_or_not() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::repository();
+    place.write("noise.log", "");
+    let mut chown = Command::new("chown");
+    chown.args(["-R", "1234:1235"]).arg(&place.root);
+    assert!(chown.status().unwrap().success());
+    let parent = place.root.parent().unwrap();
+    for mode in [0o700, 0o755] {
+        fs::set_permissions(parent, PermissionsExt::from_mode(mode)).unwrap();
+        let snapshot = place.take();
+        assert_eq!(snapshot.notes, [], "{mode:o}");
+        assert!(!snapshot.path.join("noise.log").exists());
+        assert!(!snapshot.revision.as_ref().unwrap().dirty);
+    }
+}
+
+#[test]
 fn an_ignored_virtual_environment_is_taken_when_asked_for() {
     let place = Place::repository();
     place.write(".venv/lib/site/thing.log", "");
