@@ -1,7 +1,9 @@
 //! A folder stands for the host; every case states what a container would and would not show.
 
+use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 
+use super::user::runner_for;
 use super::*;
 
 const OWNER: Owner = Owner {

@@ -323,6 +323,49 @@ fn an_unfinished_copy_of_a_killed_hunt_is_ignored_then_pruned() {
 }
 
 #[test]
+fn an_unfinished_copy_of_a_living_hunt_is_left_alone() {
+    let place = Place::new();
+    place.write("t.py", "text");
+    let source = Source {
+        root: &place.root,
+        extra: &[],
+        exclude: &[],
+        owner: OWNER,
+    };
+    let mut pruned = Vec::new();
+    let mut prune_meanwhile = |progress: Progress| {
+        if progress.stage == Stage::Copying {
+            pruned.push(prune(&place.store, 0).unwrap());
+        }
+    };
+    let snapshot = Snapshot::take(&source, &place.store, &mut prune_meanwhile).unwrap();
+    assert_eq!(fs::read(snapshot.path.join("t.py")).unwrap(), b"text");
+    assert_eq!(pruned, [Pruned::default(); 2]);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_copied_is_digested_as_copied() {
+    let place = Place::new();
+    place.write("t.py", "old");
+    let source = Source {
+        root: &place.root,
+        extra: &[],
+        exclude: &[],
+        owner: OWNER,
+    };
+    let mut edit_meanwhile = |progress: Progress| {
+        if progress.stage == Stage::Copying {
+            place.write("t.py", "new");
+        }
+    };
+    let snapshot = Snapshot::take(&source, &place.store, &mut edit_meanwhile).unwrap();
+    assert_eq!(fs::read(snapshot.path.join("t.py")).unwrap(), b"new");
+    let again = place.take();
+    assert_eq!(again.digest, snapshot.digest);
+    assert!(again.reused);
+}
+
+#[test]
 fn pruning_keeps_what_is_in_use_and_what_was_used_last() {
     let place = Place::new();
     let mut paths = Vec::new();
