@@ -4,6 +4,7 @@ mod id;
 mod layout;
 mod outcome;
 mod record;
+mod state;
 mod time;
 
 pub use id::{HANDLE_ALPHABET, Handle, HandleLength, InvalidName, ListDigest, SuiteId, TestId};
@@ -12,4 +13,5 @@ pub use outcome::{Exit, Interruption, Outcome, SegmentEnd, UnknownWord};
 pub use record::{
     Cause, EventRecord, FactorLevel, SegmentClose, SegmentOpen, ShardPlan, TrialRecord, Usage,
 };
+pub use state::{HuntKind, HuntState, ShardState};
 pub use time::{Clock, MonoMicros, SystemClock, UnixMillis};

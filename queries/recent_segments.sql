@@ -1,0 +1,11 @@
+-- Closed segments of a suite, newest first.
+-- params:  :limit, :suite_id
+-- returns: id, recorded
+SELECT segment.id AS id, segment.recorded AS recorded
+FROM segment
+JOIN shard ON shard.id = segment.shard_id
+JOIN hunt ON hunt.id = shard.hunt_id
+JOIN suite ON suite.id = hunt.suite_id
+WHERE suite.suite_id = :suite_id AND segment."end" IS NOT NULL
+ORDER BY segment.id DESC
+LIMIT :limit;

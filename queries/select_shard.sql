@@ -1,0 +1,10 @@
+-- One shard by its row.
+-- params:  :shard_id
+-- returns: id, hunt_id, revision_id, plan_index, iteration, number, seed, algorithm, design, shards, grouping, class, drawn_with, trials, order_digest, state
+SELECT shard.id AS id, shard.hunt_id AS hunt_id, iteration.revision_id AS revision_id, shard.plan_index AS plan_index,
+       iteration.number AS iteration, shard.number AS number, iteration.seed AS seed, iteration.algorithm AS algorithm,
+       iteration.design AS design, iteration.shards AS shards, iteration.grouping AS grouping, iteration.class AS class,
+       iteration.drawn_with AS drawn_with, shard.trials AS trials, shard.order_digest AS order_digest, shard.state AS state
+FROM shard
+JOIN iteration ON iteration.id = shard.iteration_id
+WHERE shard.id = :shard_id;

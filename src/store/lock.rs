@@ -1,0 +1,105 @@
+//! One writer per database: an exclusive `flock` on a file beside it that names its holder.
+//!
+//! The file is never removed: whoever unlinks a lock file lets two processes hold "the" lock.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+use crate::model::UnixMillis;
+
+/// Longest holder line that is read: the file may hold anything.
+const MAX_HOLDER: u64 = 1024;
+
+/// Who writes to a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Process id on its host; 0 when the lock file does not say.
+    pub pid: u32,
+    /// Host name; empty when the lock file does not say.
+    pub host: String,
+    /// When it took the lock.
+    pub since: UnixMillis,
+}
+
+/// The held lock. Dropping it empties the file and gives the lock back.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock of `database`, and returns the holder that died without giving it back, if one did.
+    pub(super) fn take(
+        database: &Path,
+        now: UnixMillis,
+    ) -> Result<(Self, Option<Holder>), StoreError> {
+        let path = super::open::beside(database, "lock");
+        let fail = |e: std::io::Error| StoreError::io(&path, e);
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(fail)?;
+        if let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if errno != rustix::io::Errno::WOULDBLOCK {
+                return Err(fail(errno.into()));
+            }
+            let holder = read_holder(&mut file).map_err(fail)?.unwrap_or(Holder {
+                pid: 0,
+                host: String::new(),
+                since: now,
+            });
+            let path = PathBuf::from(database);
+            return Err(StoreError::Locked { path, holder });
+        }
+        let died = read_holder(&mut file).map_err(fail)?;
+        let line = format!("{} {} {}\n", std::process::id(), now.0, host_name());
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(line.as_bytes())
+        };
+        match write(&mut file) {
+            // The line is a courtesy to the next in line; a full disk must not keep the hunt from draining.
+            Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {}
+            other => other.map_err(fail)?,
+        }
+        Ok((Self { file }, died))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.file.set_len(0) {
+            tracing::warn!(%error, "lock file not emptied");
+        }
+    }
+}
+
+fn read_holder(file: &mut File) -> std::io::Result<Option<Holder>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(MAX_HOLDER).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut words = text.split_whitespace();
+    let holder = (|| {
+        Some(Holder {
+            pid: words.next()?.parse().ok()?,
+            since: UnixMillis(words.next()?.parse().ok()?),
+            host: words.next()?.to_owned(),
+        })
+    })();
+    Ok(holder)
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    name.split_whitespace().collect::<Vec<_>>().join("-")
+}
