@@ -1,9 +1,10 @@
--- How many planned trials of a shard have an outcome, and how many have two that say something.
+-- How many planned trials of a shard have an outcome (an aborted one is none: it runs again), and how many
+-- have two that say something.
 -- params:  :shard_id
 -- returns: answered, doubled
-SELECT COUNT(*) AS answered, COALESCE(SUM(telling > 1), 0) AS doubled
+SELECT COALESCE(SUM(answers > 0), 0) AS answered, COALESCE(SUM(telling > 1), 0) AS doubled
 FROM (
-    SELECT SUM(trial.outcome < 7) AS telling
+    SELECT SUM(trial.outcome < 7) AS telling, SUM(trial.outcome <> 7) AS answers
     FROM segment
     JOIN trial ON trial.segment_id = segment.id
     WHERE segment.shard_id = :shard_id

@@ -246,6 +246,9 @@ pub struct HuntArgs {
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
+    /// Show the tokens of this many newest finished shards, failing or not
+    #[arg(long, value_name = "N")]
+    pub shards: Option<NonZeroU32>,
     /// Answer with one JSON object
     #[arg(long)]
     pub json: bool,

@@ -74,6 +74,25 @@ impl Lock {
     }
 }
 
+/// Returns who writes to a database now; `None` when nobody does.
+///
+/// # Errors
+/// When the lock file is there and cannot be read.
+pub fn holder(database: &Path) -> Result<Option<Holder>, StoreError> {
+    let path = super::open::beside(database, "lock");
+    let fail = |e: std::io::Error| StoreError::io(&path, e);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fail(e)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&mut file).map_err(fail),
+        Err(errno) => Err(fail(errno.into())),
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         if let Err(error) = self.file.set_len(0) {

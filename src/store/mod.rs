@@ -24,7 +24,7 @@ mod writer;
 pub use backup::backup;
 pub use check::{CheckReport, Finding, check};
 pub use error::StoreError;
-pub use lock::Holder;
+pub use lock::{Holder, holder};
 pub use logs::{Pruned, prune_logs, read_log, write_log};
 pub use open::{OpenOptions, StartReport};
 pub use reader::Reader;

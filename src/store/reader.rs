@@ -250,6 +250,15 @@ impl Reader {
         Ok(row)
     }
 
+    /// Returns the finished shards of a hunt, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn finished_shards(&self, hunt: i64, limit: u32) -> Result<Vec<i64>, StoreError> {
+        let values = named_params! { ":hunt_id": hunt, ":limit": limit };
+        sql::FINISHED_SHARDS.all(&self.connection, values, |row| row.get("id"))
+    }
+
     /// Returns the segments of a shard, oldest first.
     ///
     /// # Errors

@@ -132,6 +132,7 @@ queries! {
     FIND_REVISION = "find_revision",
     FIND_SHARDS = "find_shards",
     FINISHED_OF_SHARD = "finished_of_shard",
+    FINISHED_SHARDS = "finished_shards",
     FOLD_PROGRESS = "fold_progress",
     FOLD_TALLY = "fold_tally",
     INSERT_BESIDE = "insert_beside",

@@ -1,0 +1,181 @@
+//! Runs an order on this machine itself, for a desk without containers: `replay --local`.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::Read,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use super::resolve::Target;
+use crate::{
+    command::{
+        Context,
+        session::{canonical_root, interpreter, runner},
+    },
+    config::Settings,
+    error::{ExitCode, Failure},
+    execute::{RecordedShard, Rig},
+    model::{Outcome, TestId, TrialRecord},
+    plan::Tests,
+    suite::{self, Journal, JournalEvent, JournalLimits, Runner, RunnerContext},
+};
+
+/// The project where it is, its interpreter, and a folder of our own for the driver and the results.
+pub(super) struct Local {
+    pub(super) tests: Arc<Tests>,
+    runner: &'static dyn Runner,
+    interpreter: PathBuf,
+    root: PathBuf,
+    args: Vec<OsString>,
+    output_cap: usize,
+    folder: Folder,
+}
+
+/// A private folder that goes when it is dropped.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, "temporary folder not removed");
+        }
+    }
+}
+
+fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    Failure::new(ExitCode::Internal, error)
+}
+
+impl Local {
+    /// Finds the interpreter, puts the driver into a folder of ours, and lists the suite.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no interpreter, or the suite does not list.
+    pub(super) fn prepare(context: &Context, settings: &Settings) -> Result<Self, Failure> {
+        let root = canonical_root(settings)?;
+        let python = interpreter(context, settings, &root)?;
+        let runner = runner(settings)?;
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| broken(error.to_string()))?;
+        let path = std::env::temp_dir().join(format!("soakhound-{:016x}", u64::from_le_bytes(random)));
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).map_err(broken)?;
+        let folder = Folder(path);
+        for (name, contents) in runner.files() {
+            std::fs::write(folder.0.join(name), contents).map_err(broken)?;
+        }
+        let mut local = Self {
+            tests: Arc::new(Tests::new(Vec::new(), |test| runner.module_of(test))),
+            runner,
+            interpreter: python.executable,
+            root,
+            args: settings.suite.args.iter().map(OsString::from).collect(),
+            output_cap: usize::try_from(settings.limits.output_per_test).unwrap_or(usize::MAX),
+            folder,
+        };
+        local.list()?;
+        Ok(local)
+    }
+
+    fn context(&self, nonce: suite::Nonce, seed32: u32) -> RunnerContext<'_> {
+        RunnerContext {
+            interpreter: &self.interpreter,
+            driver_dir: &self.folder.0,
+            args: &self.args,
+            nonce,
+            output_cap: self.output_cap,
+            seed32,
+        }
+    }
+
+    fn list(&mut self) -> Result<(), Failure> {
+        let nonce = Rig::nonce();
+        let command = self.runner.list(&self.context(nonce, 0));
+        let journal = Journal::listing(nonce, JournalLimits::new(0, self.output_cap));
+        let events = self.talk(command, &[], journal)?;
+        let names = events.into_iter().filter_map(|event| match event {
+            JournalEvent::Item(test) => Some(test),
+            _ => None,
+        });
+        let names: Vec<TestId> = names.collect();
+        if names.is_empty() {
+            return Err(Failure::new(ExitCode::Suite, "the suite lists no tests on this machine"));
+        }
+        let runner = self.runner;
+        self.tests = Arc::new(Tests::new(names, |test| runner.module_of(test)));
+        Ok(())
+    }
+
+    /// Runs the order once in one process.
+    ///
+    /// # Errors
+    /// [`Failure`] when the process cannot be started.
+    pub(super) fn run(&self, target: &Target) -> Result<RecordedShard, Failure> {
+        let nonce = Rig::nonce();
+        let command = self.runner.run(&self.context(nonce, target.seed32), &target.order);
+        let journal = Journal::of_run(nonce, JournalLimits::new(target.order.len(), self.output_cap), target.order.len());
+        let mut shard = RecordedShard::default();
+        let mut current = None;
+        for event in self.talk(command, &target.variables, journal)? {
+            match event {
+                JournalEvent::Started { index, at } => current = Some((index, at)),
+                JournalEvent::Ended { index, outcome, at, detail } => {
+                    let started = current.take().map(|(_, at)| at);
+                    let duration = started.map(|started| at.since(started));
+                    shard.trials.push((0, trial(target, shard.trials.len(), index, outcome, detail)));
+                    if let Some((_, last)) = shard.trials.last_mut() {
+                        (last.started, last.duration) = (started, duration);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some((index, _)) = current {
+            shard.trials.push((0, trial(target, shard.trials.len(), index, Outcome::Crashed, None)));
+        }
+        Ok(shard)
+    }
+
+    /// Starts a runner's process with its two descriptors, waits for its end, and reads its records.
+    fn talk(
+        &self,
+        command: suite::Command,
+        factors: &[(OsString, OsString)],
+        mut journal: Journal,
+    ) -> Result<Vec<JournalEvent>, Failure> {
+        let (results, job) = (self.folder.0.join("results"), self.folder.0.join("job"));
+        std::fs::write(&results, b"").map_err(broken)?;
+        std::fs::write(&job, &command.job).map_err(broken)?;
+        let mut process = Command::new("/bin/sh");
+        process.args(["-c", "exec 3>>\"$0\" 4<\"$1\"; shift; exec \"$@\""]).arg(&results).arg(&job).args(&command.argv);
+        process.envs(command.env).envs(factors.iter().cloned()).current_dir(&self.root);
+        process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        process.status().map_err(broken)?;
+        let mut events = Vec::new();
+        let mut file = File::open(&results).map_err(broken)?;
+        let mut buffer = vec![0; 65_536];
+        loop {
+            match file.read(&mut buffer).map_err(broken)? {
+                0 => return Ok(events),
+                read => events.extend(journal.feed(&buffer[..read])),
+            }
+        }
+    }
+}
+
+fn trial(target: &Target, position: usize, index: u32, outcome: Outcome, detail: Option<Vec<u8>>) -> TrialRecord {
+    let (test, rep) = target.order[index as usize].clone();
+    TrialRecord {
+        position: u32::try_from(position).expect("an order has fewer than 2^32 places"),
+        test,
+        rep,
+        outcome,
+        started: None,
+        duration: None,
+        detail,
+    }
+}
