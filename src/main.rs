@@ -10,8 +10,9 @@ use tokio::sync::watch;
 
 fn main() -> ExitCode {
     // First of all: a slot worker must be single-threaded from its first instruction to its last.
-    if let Some(code) = soakhound::container::slot_worker(std::env::args_os()) {
-        return code;
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == "__slot") {
+        return soakhound::container::slot_main(arguments);
     }
     soakhound::command::main(interrupts)
 }

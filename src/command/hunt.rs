@@ -130,7 +130,7 @@ async fn with_store(
     announce(context, settings, &hunt, &listed, &stream, goal);
     let (dispatched, disk) =
         dispatch(context, settings, goal, stopping, writer, &hunt, listed, &mut stream, &mut tally).await?;
-    let done = goal.iterations.is_some_and(|total| stream.open.complete >= total);
+    let done = goal.iterations.is_some_and(|total| stream.open.counters.read().0 >= total);
     let (state, reason, code) = verdict(dispatched, stopping.ending(), done);
     let (state, reason, code) =
         if disk { (HuntState::Interrupted, "the disk is nearly full", ExitCode::Disk) } else { (state, reason, code) };
@@ -421,7 +421,7 @@ async fn dispatch(
         workers: count,
         draining,
     };
-    let open = stream.open.counters();
+    let open = stream.open.counters.clone();
     let dispatched = Dispatch {
         source: stream,
         workers,

@@ -13,10 +13,12 @@ mod run;
 mod session;
 mod status;
 mod stopping;
+mod stream;
+mod summary;
 mod tally;
 mod tokens;
 
-use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf, process};
+use std::{ffi::OsStr, io::IsTerminal, path::PathBuf, process};
 
 use tokio::sync::watch;
 
@@ -24,7 +26,7 @@ use crate::{
     cli::{self, Cli, Command, DbCommand},
     config::{Environment, Machine, Settings},
     error::{ExitCode, Failure},
-    ui::{ColourChoice, Console},
+    ui::{ColourChoice, Console, Verbosity},
 };
 
 /// Starts to count SIGINTs; called at most once, by commands that drain.
@@ -51,25 +53,57 @@ impl Context {
 
 /// Parses the command line, runs one command, shows its failure, and returns the exit code.
 pub fn main(interrupts: Interrupts) -> process::ExitCode {
-    let environment: BTreeMap<_, _> = std::env::vars_os().collect();
-    let cli = match cli::parse(std::env::args_os()) {
+    let environment: Environment = std::env::vars_os().collect();
+    let terminal = std::io::stderr().is_terminal();
+    let live = terminal && environment.get(OsStr::new("TERM")).is_none_or(|term| term != "dumb");
+    let parsed = cli::parse(std::env::args_os());
+    let global = parsed.as_ref().ok().map(|cli| &cli.global);
+    let colour = global.map(|global| ColourChoice::from(global.color)).unwrap_or_default();
+    let verbosity = global.map_or(Verbosity::Normal, cli::Global::verbosity);
+    let console = Console::new(verbosity, colour.decide(terminal, &environment), live, None);
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(end) => return early(&end),
+        Err(end) if end.exit == ExitCode::Fine => {
+            let shown = console.line(end.text.trim_end()).map_err(Failure::from);
+            return shown.map_or_else(|failure| failure.exit(), |()| ExitCode::Fine).into();
+        }
+        Err(end) => {
+            console.message(end.text.trim_end());
+            return end.exit.into();
+        }
     };
-    let live = std::io::stderr().is_terminal();
-    let colour = ColourChoice::from(cli.global.color).decide(live, &environment);
-    let width = crossterm_width(&environment);
-    let console = Console::new(cli.global.verbosity(), colour, live, width);
-    trace(&console);
+    trace();
     let outcome = start_folder(&cli).and_then(|folder| {
-        let context = Context { console, folder, environment, interrupts };
-        let outcome = run(&context, &cli);
-        outcome.inspect_err(|failure| say(&context.console, failure))
+        let context = Context { console: console.clone(), folder, environment, interrupts };
+        run(&context, &cli)
     });
     match outcome {
         Ok(code) => code.into(),
-        Err(failure) => failure.exit().into(),
+        Err(failure) => {
+            let text = failure.render(console.colour());
+            if !text.is_empty() {
+                console.message(text.trim_end());
+            }
+            failure.exit().into()
+        }
     }
+}
+
+/// Returns the folder that the user works in, absolute, after `-C`.
+fn start_folder(cli: &Cli) -> Result<PathBuf, Failure> {
+    if let Some(folder) = &cli.global.directory {
+        std::env::set_current_dir(folder)
+            .map_err(|error| Failure::new(ExitCode::Usage, format!("cannot work in `{}`: {error}", folder.display())))?;
+    }
+    std::env::current_dir().map_err(|error| Failure::new(ExitCode::Usage, format!("cannot tell the current folder: {error}")))
+}
+
+/// Sends the trace that `RUST_LOG` asks for to stderr; none without it, but for warnings.
+fn trace() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
 fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {

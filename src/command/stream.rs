@@ -45,16 +45,39 @@ pub(super) struct Stream {
     pub(super) open: Open,
 }
 
+/// Two counts that the display reads while the stream counts on.
+#[derive(Clone, Debug)]
+pub(super) struct Counters(Rc<Cell<(u64, u64)>>);
+
+impl Counters {
+    fn new(iterations: u64, shards: u64) -> Self {
+        Self(Rc::new(Cell::new((iterations, shards))))
+    }
+
+    /// Returns the complete iterations and the closed shards.
+    pub(super) fn read(&self) -> (u64, u64) {
+        self.0.get()
+    }
+
+    fn count_shard(&self) {
+        let (iterations, shards) = self.read();
+        self.0.set((iterations, shards + 1));
+    }
+
+    fn count_iteration(&self) {
+        let (iterations, shards) = self.read();
+        self.0.set((iterations + 1, shards));
+    }
+}
+
 /// Shards that are planned and not over, and iterations that wait for them.
 pub(super) struct Open {
     /// Iteration and plan index of each open shard.
     shards: BTreeMap<i64, (i64, i64)>,
     /// Number of open shards of each iteration.
     left: BTreeMap<i64, usize>,
-    /// Complete iterations.
-    pub(super) complete: u64,
-    /// Closed shards.
-    pub(super) closed: u64,
+    /// Complete iterations and closed shards, for whoever shows them.
+    pub(super) counters: Counters,
     pub(super) watermark: Watermark,
     /// Was anything cut short or given up?
     pub(super) host_failures: u64,
@@ -66,8 +89,7 @@ impl Open {
         Self {
             shards: BTreeMap::new(),
             left: BTreeMap::new(),
-            complete,
-            closed,
+            counters: Counters::new(complete, closed),
             watermark: Watermark::at(watermark),
             host_failures: 0,
         }
@@ -80,13 +102,13 @@ impl Open {
 
     fn close(&mut self, shard: i64) {
         let Some((iteration, plan_index)) = self.shards.remove(&shard) else { return };
-        self.closed += 1;
+        self.counters.count_shard();
         self.watermark.close(plan_index);
         let left = self.left.get_mut(&iteration).expect("an open shard's iteration waits for it");
         *left -= 1;
         if *left == 0 {
             self.left.remove(&iteration);
-            self.complete += 1;
+            self.counters.count_iteration();
         }
     }
 }

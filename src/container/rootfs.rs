@@ -1,0 +1,580 @@
+//! The file system of containers, in the private mount namespace of a slot.
+//!
+//! [`Image`] is made once per slot: read-only views of all sources, ids shifted, below a tmpfs of
+//! our own. [`Image::assemble`] adds what is fresh in each container. Every host path is opened, not
+//! spelled into mount options, so that no character of it can be misread; every path inside is
+//! resolved with the container's root as its root, so that no symbolic link leads out.
+
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::fmt::Display;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fstat, mkdirat, mknodat,
+    openat, openat2, setxattr, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, move_mount, open_tree,
+};
+use rustix::process::{WaitOptions, waitpid};
+use rustix::thread::UnshareFlags;
+
+use super::spec::{ID_COUNT, ImageSpec, InjectedFile, Tree};
+use super::sys::{self, Fork};
+
+/// Our own tmpfs, in the slot's mount namespace only. `/run` exists everywhere, everybody may pass
+/// through it, and covering it keeps liblxc's lock folders away from the host.
+const SCRATCH: &str = "/run";
+
+/// Where the container is put together; a tmpfs of its own.
+const CONTAINER: &str = "/run/c";
+
+/// Without these, renaming a folder of the lower layer fails, hard links break when written to, and
+/// a folder is on another device than its files: good tests would fail.
+const OVERLAY_OPTIONS: &str = "redirect_dir=on,index=on,xino=on";
+
+/// A step that failed, as a fragment for "cannot ...".
+pub(super) type Failure = String;
+
+/// Names the step in an error's text.
+pub(super) fn step<E: Display>(what: impl Display) -> impl FnOnce(E) -> Failure {
+    move |error| format!("{what}: {error}")
+}
+
+/// Who the container's root is on the host, and whether files are shifted accordingly.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ids {
+    /// First host id of the container; 0 when ids are not mapped.
+    pub(super) base: u32,
+    /// Are the owners of files shifted by `base`?
+    pub(super) shifted: bool,
+}
+
+/// What all containers of a slot share.
+pub(super) struct Image {
+    base: u32,
+    upper: Vec<UpperEntry>,
+    root: Dir,
+    mounts: Vec<Mount>,
+    files: Vec<InjectedFile>,
+}
+
+/// Mode and owner of a folder that a fresh upper layer shows instead of the lower one's.
+#[derive(Clone, Copy)]
+struct Dir {
+    mode: u32,
+    uid: u32,
+    gid: u32,
+}
+
+/// Something that every fresh upper layer holds.
+struct UpperEntry {
+    path: PathBuf,
+    kind: UpperKind,
+}
+
+enum UpperKind {
+    /// A folder that shows what is below it.
+    Parent(Dir),
+    /// A folder that hides what is below it.
+    Opaque(Dir),
+    /// Hides a file.
+    Whiteout,
+}
+
+/// Something mounted over the root file system.
+struct Mount {
+    /// Name of its read-only view below the scratch folder.
+    view: String,
+    target: PathBuf,
+    kind: MountKind,
+}
+
+#[derive(Clone, Copy)]
+enum MountKind {
+    Folder,
+    File,
+    /// A writable overlay whose root looks like this.
+    Tree(Dir),
+}
+
+impl Image {
+    /// Prepares the views. Covers `/run` of the calling process's mount namespace.
+    pub(super) fn prepare(spec: &ImageSpec, ids: Ids) -> Result<Self, Failure> {
+        let base = ids.base;
+        let plain = ids
+            .shifted
+            .then(|| user_namespace([plain_map(base), plain_map(base)]))
+            .transpose()?;
+        let plain = plain.as_ref().map(OwnedFd::as_fd);
+        // All sources are opened before anything is covered.
+        let lower = view(&spec.lower, plain)?;
+        let mut views = Vec::new();
+        for bind in &spec.binds {
+            views.push((view(&bind.source, plain)?, &bind.target, false));
+        }
+        for tree in &spec.trees {
+            let map = ids
+                .shifted
+                .then(|| owner_map(base, tree, spec))
+                .transpose()?;
+            let shift = map.as_ref().map(OwnedFd::as_fd);
+            views.push((view(&tree.source, shift)?, &tree.target, true));
+        }
+        tmpfs(SCRATCH, "mode=0755,size=4m")?;
+        let lower_path = Path::new(SCRATCH).join("lower");
+        make_dir(&lower_path)?;
+        make_dir(Path::new(CONTAINER))?;
+        attach(&lower, &lower_path)?;
+        let mut mounts = Vec::new();
+        for (number, (detached, target, tree)) in views.into_iter().enumerate() {
+            let view = format!("v{number}");
+            let path = Path::new(SCRATCH).join(&view);
+            let found = fstat(&detached).map_err(step(format_args!("look at `{view}`")))?;
+            let folder = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+            if folder {
+                make_dir(&path)?
+            } else {
+                make_file(&path)?
+            }
+            attach(&detached, &path)?;
+            let kind = match (tree, folder) {
+                (true, true) if ids.shifted => MountKind::Tree(Dir::of(&path)?),
+                // The rest of the tree keeps strangers as owners; its top at least can be used.
+                (true, true) => MountKind::Tree(Dir {
+                    uid: base + spec.uid,
+                    gid: base + spec.gid,
+                    ..Dir::of(&path)?
+                }),
+                (true, false) => return Err(format!("use `{}`: not a folder", target.display())),
+                (false, true) => MountKind::Folder,
+                (false, false) => MountKind::File,
+            };
+            mounts.push(Mount {
+                view,
+                target: target.clone(),
+                kind,
+            });
+        }
+        // A mount covers what was mounted below it before.
+        mounts.sort_by_key(|mount| mount.target.components().count());
+        Ok(Self {
+            base,
+            upper: upper_entries(&lower_path, &spec.masks, base)?,
+            root: Dir::of(&lower_path)?,
+            mounts,
+            files: spec.files.clone(),
+        })
+    }
+
+    /// Puts a container's root file system together and returns its path. Everything in it is gone
+    /// with the caller's mount namespace.
+    pub(super) fn assemble(&self, hostname: &str, tmp_bytes: u64) -> Result<PathBuf, Failure> {
+        let at = Path::new(CONTAINER);
+        tmpfs(CONTAINER, &format!("mode=0755,size={tmp_bytes}"))?;
+        for folder in ["merged", "mnt"] {
+            make_dir(&at.join(folder))?;
+        }
+        self.fill_upper(&at.join("up"), hostname)?;
+        let merged = at.join("merged");
+        overlay("lower", "up", "work", &merged)?;
+        let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = Root {
+            root: openat(CWD, &merged, open, Mode::empty()).map_err(step("open the root"))?,
+            owner: self.base,
+        };
+        let owned = format!("uid={0},gid={0},size={tmp_bytes}", self.base);
+        tmpfs(
+            &proc_path(&root.dir(Path::new("tmp"))?),
+            &format!("mode=1777,{owned}"),
+        )?;
+        tmpfs(
+            &proc_path(&root.dir(Path::new("run"))?),
+            &format!("mode=0755,{owned}"),
+        )?;
+        for mount in &self.mounts {
+            mount.attach_in(&root)?;
+        }
+        for file in &self.files {
+            root.write(&file.path, &file.contents, file.mode)?;
+        }
+        Ok(merged)
+    }
+
+    fn fill_upper(&self, upper: &Path, hostname: &str) -> Result<(), Failure> {
+        self.root.make(upper)?;
+        for entry in &self.upper {
+            let path = upper.join(&entry.path);
+            match &entry.kind {
+                UpperKind::Parent(dir) => dir.make(&path)?,
+                UpperKind::Opaque(dir) => {
+                    dir.make(&path)?;
+                    setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+                        .map_err(step(format_args!("hide `/{}`", entry.path.display())))?;
+                }
+                UpperKind::Whiteout => {
+                    mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
+                        .map_err(step(format_args!("hide `/{}`", entry.path.display())))?;
+                }
+            }
+        }
+        let hosts =
+            format!("127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n");
+        for (name, text) in [("hosts", hosts), ("hostname", format!("{hostname}\n"))] {
+            let path = upper.join("etc").join(name);
+            fs::write(&path, text)
+                .and_then(|()| chown(&path, Some(self.base), Some(self.base)))
+                .map_err(step(format_args!("write `/etc/{name}`")))?;
+        }
+        Ok(())
+    }
+}
+
+impl Dir {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        let found = fs::metadata(path).map_err(step(format_args!("read `{}`", path.display())))?;
+        Ok(Self {
+            mode: found.mode() & 0o7777,
+            uid: found.uid(),
+            gid: found.gid(),
+        })
+    }
+
+    fn make(self, path: &Path) -> Result<(), Failure> {
+        make_dir(path)?;
+        fs::set_permissions(path, Permissions::from_mode(self.mode))
+            .and_then(|()| chown(path, Some(self.uid), Some(self.gid)))
+            .map_err(step(format_args!("prepare `{}`", path.display())))
+    }
+}
+
+impl Mount {
+    fn attach_in(&self, root: &Root) -> Result<(), Failure> {
+        let source = Path::new(SCRATCH).join(&self.view);
+        let naming = |error: Errno| format!("mount `{}`: {error}", self.target.display());
+        match self.kind {
+            MountKind::Folder => {
+                mount_bind(&source, proc_path(&root.dir(&self.target)?)).map_err(naming)
+            }
+            MountKind::File => {
+                let target = root.write(&self.target, b"", 0o644)?;
+                mount_bind(&source, proc_path(&target)).map_err(naming)
+            }
+            MountKind::Tree(look) => {
+                let (upper, work) = (format!("{}u", self.view), format!("{}w", self.view));
+                look.make(&Path::new(CONTAINER).join(&upper))?;
+                let target = root.dir(&self.target)?;
+                overlay(&self.view, &upper, &work, Path::new(&proc_path(&target)))
+                    .map_err(|error| format!("{error} (`{}`)", self.target.display()))
+            }
+        }
+    }
+}
+
+/// A container's root, through which every path inside is resolved.
+struct Root {
+    root: OwnedFd,
+    /// Who owns what is made here.
+    owner: u32,
+}
+
+impl Root {
+    /// Opens the folder `path`, made where it is missing; makes its parents passable.
+    fn dir(&self, path: &Path) -> Result<OwnedFd, Failure> {
+        let naming = |error: Errno| format!("make the folder `{}`: {error}", path.display());
+        let mut current = self
+            .open(Path::new("."), OFlags::DIRECTORY)
+            .map_err(naming)?;
+        let mut walked = PathBuf::new();
+        for name in path.components().filter_map(normal) {
+            walked.push(name);
+            let next = match self.open(&walked, OFlags::DIRECTORY) {
+                Err(Errno::NOENT) => {
+                    mkdirat(&current, name, Mode::from_raw_mode(0o755)).map_err(naming)?;
+                    let owner = rustix::fs::Uid::from_raw(self.owner);
+                    let group = rustix::fs::Gid::from_raw(self.owner);
+                    let here = AtFlags::SYMLINK_NOFOLLOW;
+                    rustix::fs::chownat(&current, name, Some(owner), Some(group), here)
+                        .map_err(naming)?;
+                    self.open(&walked, OFlags::DIRECTORY).map_err(naming)?
+                }
+                found => found.map_err(naming)?,
+            };
+            make_passable(&next)
+                .map_err(step(format_args!("open a way to `{}`", path.display())))?;
+            current = next;
+        }
+        Ok(current)
+    }
+
+    /// Makes the file `path` anew with these contents and returns it.
+    fn write(&self, path: &Path, contents: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
+        let naming = |error: io::Error| format!("write `{}`: {error}", path.display());
+        let name = path
+            .file_name()
+            .ok_or_else(|| format!("write `{}`: no name", path.display()))?;
+        let parent = self.dir(path.parent().unwrap_or(Path::new("/")))?;
+        match unlinkat(&parent, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(naming(error.into())),
+        }
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(&parent, name, flags, Mode::RUSR).map_err(|e| naming(e.into()))?;
+        let mut file = File::from(made);
+        file.write_all(contents)
+            .and_then(|()| file.set_permissions(Permissions::from_mode(mode & 0o7777)))
+            .and_then(|()| std::os::unix::fs::fchown(&file, Some(self.owner), Some(self.owner)))
+            .map_err(naming)?;
+        Ok(file.into())
+    }
+
+    fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = flags | OFlags::PATH | OFlags::CLOEXEC;
+        openat2(
+            &self.root,
+            path,
+            flags,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        )
+    }
+}
+
+/// Lets everybody pass through a folder, which does not let them list it.
+fn make_passable(folder: &OwnedFd) -> io::Result<()> {
+    let path = proc_path(folder);
+    let mode = fs::metadata(&path)?.mode() & 0o7777;
+    if mode & 0o001 != 0 {
+        return Ok(());
+    }
+    match fs::set_permissions(&path, Permissions::from_mode(mode | 0o011)) {
+        // Inside a read-only bind the folder stays as its owner wanted it.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+        result => result,
+    }
+}
+
+/// Works out what hides `masks`, with the parents that this needs and `/etc`, parents first.
+fn upper_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<UpperEntry>, Failure> {
+    let mut hidden = BTreeSet::new();
+    for mask in masks {
+        hidden.extend(real_path(lower, mask)?);
+    }
+    let mut parents = BTreeSet::from([PathBuf::from("etc")]);
+    let mut entries = Vec::new();
+    let mut covered: Vec<PathBuf> = Vec::new();
+    for path in hidden {
+        if covered.iter().any(|above| path.starts_with(above)) {
+            continue;
+        }
+        parents.extend(path.ancestors().skip(1).map(Path::to_owned));
+        let found = fs::symlink_metadata(lower.join(&path))
+            .map_err(step(format_args!("look at `/{}`", path.display())))?;
+        let kind = if found.is_dir() {
+            UpperKind::Opaque(Dir {
+                mode: found.mode() & 0o7777,
+                uid: base,
+                gid: base,
+            })
+        } else {
+            UpperKind::Whiteout
+        };
+        covered.push(path.clone());
+        entries.push(UpperEntry { path, kind });
+    }
+    for path in parents {
+        if path.as_os_str().is_empty() || covered.contains(&path) {
+            continue;
+        }
+        let below = lower.join(&path);
+        let look = if below.is_dir() {
+            Dir::of(&below)?
+        } else {
+            Dir {
+                mode: 0o755,
+                uid: base,
+                gid: base,
+            }
+        };
+        entries.push(UpperEntry {
+            path,
+            kind: UpperKind::Parent(look),
+        });
+    }
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(entries)
+}
+
+/// Resolves the links in `path` below `lower`; `None` when nothing is there to hide.
+fn real_path(lower: &Path, path: &Path) -> Result<Option<PathBuf>, Failure> {
+    let naming = |error: io::Error| format!("look at `{}`: {error}", path.display());
+    let root = File::open(lower).map_err(naming)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+        Ok(found) => {
+            let real = fs::read_link(proc_path(&found)).map_err(naming)?;
+            let inside = real.strip_prefix(lower).ok().map(Path::to_owned);
+            Ok(inside.filter(|inside| !inside.as_os_str().is_empty()))
+        }
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(naming(error.into())),
+    }
+}
+
+/// Returns a detached, read-only copy of the mount at `source`, with ids shifted if asked.
+fn view(source: &Path, shift: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure> {
+    let naming = |error: io::Error| format!("use `{}`: {error}", source.display());
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let copy = open_tree(CWD, source, flags).map_err(|error| naming(error.into()))?;
+    sys::restrict_mount(copy.as_fd(), shift).map_err(naming)?;
+    Ok(copy)
+}
+
+/// Returns the user namespace that shows a tree's owner as the command's user.
+fn owner_map(base: u32, tree: &Tree, spec: &ImageSpec) -> Result<OwnedFd, Failure> {
+    let owner = fs::metadata(&tree.source)
+        .map_err(step(format_args!("use `{}`", tree.source.display())))?;
+    user_namespace([
+        swapped_map(base, owner.uid(), spec.uid),
+        swapped_map(base, owner.gid(), spec.gid),
+    ])
+}
+
+/// Maps every id of a container to the host's.
+pub(super) fn plain_map(base: u32) -> String {
+    format!("0 {base} {ID_COUNT}\n")
+}
+
+/// Maps as [`plain_map`] does, but for `owner`, who becomes `user`, and `user`, who becomes `owner`
+/// where a container has such an id.
+fn swapped_map(base: u32, owner: u32, user: u32) -> String {
+    if owner == user {
+        return plain_map(base);
+    }
+    let mut map = format!("{owner} {} 1\n", base + user);
+    let mut kept_from = 0;
+    let mut swapped = vec![user];
+    if owner < ID_COUNT {
+        map += &format!("{user} {} 1\n", base + owner);
+        swapped.push(owner);
+    }
+    swapped.sort_unstable();
+    for id in swapped.into_iter().chain([ID_COUNT]) {
+        if id > kept_from {
+            map += &format!("{kept_from} {} {}\n", base + kept_from, id - kept_from);
+        }
+        kept_from = id + 1;
+    }
+    map
+}
+
+/// Makes a user namespace with these user and group maps. Its process lives only during this call.
+fn user_namespace(maps: [String; 2]) -> Result<OwnedFd, Failure> {
+    let naming = |error: io::Error| format!("make a user namespace: {error}");
+    let (ready, made) = io::pipe().map_err(naming)?;
+    let (wait, done) = io::pipe().map_err(naming)?;
+    let child = match sys::fork().map_err(naming)? {
+        Fork::Child => {
+            drop((ready, done));
+            let unshared =
+                sys::unshare(UnshareFlags::NEWUSER).and_then(|()| (&made).write_all(b"m"));
+            drop(made);
+            // Ends when the parent drops its side.
+            let _ = unshared.and_then(|()| (&wait).read(&mut [0]));
+            sys::leave(0);
+        }
+        Fork::Parent(child) => child,
+    };
+    drop((made, wait));
+    let namespace = (|| {
+        (&ready).read_exact(&mut [0]).map_err(|_| {
+            io::Error::new(io::ErrorKind::PermissionDenied, "the kernel refuses it")
+        })?;
+        let proc = PathBuf::from(format!("/proc/{}", child.as_raw_nonzero()));
+        for (file, map) in ["uid_map", "gid_map"].iter().zip(&maps) {
+            fs::write(proc.join(file), map)?;
+        }
+        File::open(proc.join("ns/user"))
+    })();
+    drop(done);
+    waitpid(Some(child), WaitOptions::empty()).map_err(|error| naming(error.into()))?;
+    namespace.map(OwnedFd::from).map_err(naming)
+}
+
+fn attach(view: &OwnedFd, target: &Path) -> Result<(), Failure> {
+    move_mount(
+        view,
+        "",
+        CWD,
+        target,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
+    .map_err(step(format_args!("attach `{}`", target.display())))
+}
+
+/// Mounts an overlay. Names are relative to the scratch folder (`lower`) and to the container's own
+/// folder, so that no host path appears in an option.
+fn overlay(lower: &str, upper: &str, work: &str, target: &Path) -> Result<(), Failure> {
+    make_dir(&Path::new(CONTAINER).join(work))?;
+    let options = format!(
+        "lowerdir={SCRATCH}/{lower},upperdir={CONTAINER}/{upper},workdir={CONTAINER}/{work},{OVERLAY_OPTIONS}\0"
+    );
+    let options =
+        CStr::from_bytes_with_nul(options.as_bytes()).map_err(step("mount an overlay"))?;
+    let flags = MountFlags::NODEV | MountFlags::NOSUID;
+    mount("overlay", target, "overlay", flags, options).map_err(step("mount an overlay"))
+}
+
+fn tmpfs(target: &str, options: &str) -> Result<(), Failure> {
+    let options = format!("{options}\0");
+    let options = CStr::from_bytes_with_nul(options.as_bytes()).map_err(step("mount a tmpfs"))?;
+    let flags = MountFlags::NODEV | MountFlags::NOSUID;
+    mount("tmpfs", target, "tmpfs", flags, options).map_err(step("mount a tmpfs"))
+}
+
+fn make_dir(path: &Path) -> Result<(), Failure> {
+    fs::create_dir(path).map_err(step(format_args!("make `{}`", path.display())))
+}
+
+fn make_file(path: &Path) -> Result<(), Failure> {
+    fs::write(path, "").map_err(step(format_args!("make `{}`", path.display())))
+}
+
+fn proc_path(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+fn normal(component: Component<'_>) -> Option<&std::ffi::OsStr> {
+    match component {
+        Component::Normal(name) => Some(name),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owner_of_a_tree_and_the_user_change_places() {
+        assert_eq!(swapped_map(500, 7, 7), "0 500 65536\n");
+        assert_eq!(
+            swapped_map(500, 0, 2),
+            "0 502 1\n2 500 1\n1 501 1\n3 503 65533\n"
+        );
+        assert_eq!(
+            swapped_map(500, 70_000, 0),
+            "70000 500 1\n1 501 65535\n",
+            "an owner that no container has"
+        );
+    }
+}
