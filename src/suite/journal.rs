@@ -5,14 +5,12 @@
 //! next number, and a sequence that no honest driver writes makes the whole [`Journal`] untrusted,
 //! once and for good. It reads no pipe and no clock, and decides nothing about the segment.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
-use base64::Engine as _;
-use serde::Deserialize;
-
+use super::event::{JournalEvent, MOST_TESTS, Untrusted};
+use super::record::{Record, Text};
 use super::runner::Nonce;
-use crate::model::{InvalidName, MonoMicros, Outcome, TestId};
+use crate::model::{MonoMicros, TestId};
 
 /// Failure texts of one process in bytes, after which the driver cuts each to a few lines. A whole
 /// suite that fails stays far below it; a hostile one cannot fill the disk of the host.
@@ -23,9 +21,6 @@ const LINE_BASE: usize = 32 << 10;
 
 /// Room for the two records of a test whose failure text was cut short for the budget's sake.
 const BYTES_PER_TEST: u64 = 8 << 10;
-
-/// Most tests that a suite may list. Ten times more than the largest suites known.
-const MOST_TESTS: usize = 1_000_000;
 
 /// Bytes that a journal may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,148 +45,6 @@ impl JournalLimits {
     pub(super) fn detail_cap(output_cap: usize) -> usize {
         output_cap.clamp(256, 1 << 20)
     }
-}
-
-/// One fact from the runner's process. Indexes count from 0 in the order that it was asked to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JournalEvent {
-    /// What runs the suite.
-    Versions {
-        /// Such as `pytest 8.4.2`.
-        runner: String,
-        /// Such as `Python 3.11.2`.
-        language: String,
-    },
-    /// A test of the suite, in the suite's own order.
-    Item(TestId),
-    /// Part of the suite could not be collected. Fatal exactly if [`JournalEvent::Finished`] has exit code 2.
-    CollectError {
-        /// Name of the part, usually a file.
-        module: Vec<u8>,
-        /// What the runner says of it.
-        text: Vec<u8>,
-    },
-    /// These planned tests do not exist in the suite, so they will not start.
-    Missing(Vec<u32>),
-    /// Something the user should know about this suite, such as a plugin that was switched off.
-    Note(String),
-    /// A test is about to run.
-    Started {
-        /// Which.
-        index: u32,
-        /// When, on the kernel's monotonic clock.
-        at: MonoMicros,
-    },
-    /// The running test ended.
-    Ended {
-        /// Which.
-        index: u32,
-        /// How: `passed`, `failed`, `error`, `skipped`, or `lost` where the runner said nothing.
-        outcome: Outcome,
-        /// When, on the kernel's monotonic clock.
-        at: MonoMicros,
-        /// Failure text or skip reason.
-        detail: Option<Vec<u8>>,
-    },
-    /// The runner's last record. A test that still runs is what broke it off.
-    Finished {
-        /// Exit code of the runner.
-        exit: i32,
-    },
-    /// The stream cannot be believed; nothing follows.
-    Untrusted(Untrusted),
-}
-
-/// Why a stream of records cannot be believed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Untrusted {
-    /// A line is no record of ours.
-    #[error("line {line} of the results is no record")]
-    NotARecord {
-        /// Number of the line, from 1.
-        line: u64,
-    },
-    /// A record does not carry the nonce.
-    #[error("a record was forged: line {line} has another nonce")]
-    WrongNonce {
-        /// Number of the line, from 1.
-        line: u64,
-    },
-    /// A record was lost, repeated or inserted.
-    #[error("record {found} came in place of record {expected}")]
-    Sequence {
-        /// Number that was due.
-        expected: u64,
-        /// Number that came.
-        found: u64,
-    },
-    /// A record of this kind lacks a field, or has no place in this kind of process.
-    #[error("record {record} makes no sense here")]
-    Senseless {
-        /// Its number.
-        record: u64,
-    },
-    /// A record is about a test that was not asked for.
-    #[error("test {index} of {tests} was never asked for")]
-    OutOfRange {
-        /// Index in the record.
-        index: u32,
-        /// Number of tests asked for.
-        tests: usize,
-    },
-    /// A test started twice, or after it was said to be missing.
-    #[error("test {index} cannot start again")]
-    StartedTwice {
-        /// Its index.
-        index: u32,
-    },
-    /// A test started while another ran.
-    #[error("test {index} started while test {running} ran")]
-    Overlap {
-        /// The one that ran.
-        running: u32,
-        /// The one that started.
-        index: u32,
-    },
-    /// A test ended that was not running.
-    #[error("test {index} ended without running")]
-    EndWithoutStart {
-        /// Its index.
-        index: u32,
-    },
-    /// The clock of the records ran backwards.
-    #[error("time ran backwards in record {record}")]
-    Backwards {
-        /// Its number.
-        record: u64,
-    },
-    /// A record came after the last one.
-    #[error("records came after the last one")]
-    AfterFinish,
-    /// A listed name cannot be taken.
-    #[error("a listed test has no valid name")]
-    Name(#[from] InvalidName),
-    /// The same name was listed twice.
-    #[error("a test was listed twice: `{}`", String::from_utf8_lossy(.name.as_bytes()))]
-    ListedTwice {
-        /// The name.
-        name: TestId,
-    },
-    /// More was listed than any suite has.
-    #[error("more than {MOST_TESTS} tests were listed")]
-    TooManyTests,
-    /// One line is longer than any record.
-    #[error("a line of the results is longer than {limit} bytes")]
-    LineTooLong {
-        /// Longest allowed line.
-        limit: usize,
-    },
-    /// All together is more than the records of this job can be.
-    #[error("the results are longer than {limit} bytes")]
-    TooLong {
-        /// Most bytes allowed.
-        limit: u64,
-    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -461,94 +314,6 @@ impl Journal {
         }
         self.clock = at;
         Ok(())
-    }
-}
-
-/// Text, or bytes that are not UTF-8.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text<'a> {
-    Plain(#[serde(borrow)] Cow<'a, str>),
-    Bytes { b64: Cow<'a, str> },
-}
-
-impl Text<'_> {
-    /// Returns the bytes; `None` when the base64 is broken.
-    fn bytes(self) -> Option<Vec<u8>> {
-        match self {
-            Self::Plain(text) => Some(text.into_owned().into_bytes()),
-            Self::Bytes { b64 } => base64::engine::general_purpose::STANDARD
-                .decode(b64.as_bytes())
-                .ok(),
-        }
-    }
-}
-
-/// One line, every kind in one: the fields that a kind needs are checked where it is read.
-#[derive(Deserialize)]
-struct Record<'a> {
-    #[serde(borrow)]
-    n: Cow<'a, str>,
-    s: u64,
-    #[serde(borrow)]
-    k: Cow<'a, str>,
-    i: Option<u32>,
-    t: Option<i64>,
-    o: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    d: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    missing: Option<Vec<u32>>,
-    exit: Option<i32>,
-    runner: Option<String>,
-    language: Option<String>,
-}
-
-impl Record<'_> {
-    fn moment(&self) -> Result<(u32, MonoMicros), Untrusted> {
-        match (self.i, self.t) {
-            (Some(index), Some(at)) if at >= 0 => Ok((index, MonoMicros(at))),
-            _ => Err(Untrusted::Senseless { record: self.s }),
-        }
-    }
-
-    /// Returns the outcome, if a runner can know it: the others are for the host to say.
-    fn outcome(&self) -> Option<Outcome> {
-        match self.o.as_deref()?.parse().ok()? {
-            outcome @ (Outcome::Passed
-            | Outcome::Failed
-            | Outcome::Error
-            | Outcome::Skipped
-            | Outcome::Lost) => Some(outcome),
-            Outcome::Timeout
-            | Outcome::Crashed
-            | Outcome::Oom
-            | Outcome::Aborted
-            | Outcome::Infra
-            | Outcome::Untrusted => None,
-        }
-    }
-
-    fn versions(self) -> Option<JournalEvent> {
-        Some(JournalEvent::Versions {
-            runner: self.runner?,
-            language: self.language?,
-        })
-    }
-
-    fn note(self) -> Option<JournalEvent> {
-        let text = self.d?.bytes()?;
-        Some(JournalEvent::Note(
-            String::from_utf8_lossy(&text).into_owned(),
-        ))
-    }
-
-    fn uncollected(self) -> Option<JournalEvent> {
-        Some(JournalEvent::CollectError {
-            module: self.name?.bytes()?,
-            text: self.d?.bytes()?,
-        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The journal against honest, broken and forged streams.
 
 use super::*;
+use crate::model::{InvalidName, Outcome};
 
 const NONCE: Nonce = Nonce::new(0xabc);
 

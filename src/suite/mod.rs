@@ -4,12 +4,15 @@
 //! process writes to its results pipe goes through a [`Journal`], which believes nothing. Starting
 //! processes, containers and time limits belong to `execute`.
 
+mod event;
 pub mod interpreter;
 mod journal;
 mod pytest;
+mod record;
 mod runner;
 
-pub use journal::{Journal, JournalEvent, JournalLimits, Untrusted};
+pub use event::{JournalEvent, Untrusted};
+pub use journal::{Journal, JournalLimits};
 pub use pytest::Pytest;
 pub use runner::{
     Command, DRIVER_DIR, Nonce, OrderCapability, Runner, RunnerContext, UnknownRunner, named,
