@@ -8,7 +8,7 @@ use crate::ui::Console;
 ///
 /// # Errors
 /// [`Failure`] when stdout cannot be written.
-pub fn run(console: &Console, arguments: &CompletionsArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(console: &Console, arguments: &CompletionsArgs) -> Result<ExitCode, Failure> {
     let script = cli::completions(arguments.shell);
     console.line(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::Fine)

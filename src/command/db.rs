@@ -15,7 +15,11 @@ use crate::{
 ///
 /// # Errors
 /// [`Failure`] when it cannot be read, or when something does not hold: everything found was printed before.
-pub(super) fn check(context: &Context, arguments: &DbCheckArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+pub(super) fn check(
+    context: &Context,
+    arguments: &DbCheckArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     let path = &settings.store.path;
     let report = store::check(path)?;
     let console = &context.console;
@@ -38,23 +42,37 @@ pub(super) fn check(context: &Context, arguments: &DbCheckArgs, settings: &Setti
             text::plural(report.trials, "trial"),
             text::plural(report.segments, "segment"),
             text::plural(report.shards, "finished shard"),
-            if report.findings.is_empty() { "all is well".to_owned() } else { text::plural(report.findings.len() as u64, "finding") },
+            if report.findings.is_empty() {
+                "all is well".to_owned()
+            } else {
+                text::plural(report.findings.len() as u64, "finding")
+            },
         ))?;
     }
     if report.findings.is_empty() {
         return Ok(ExitCode::Fine);
     }
-    Err(Failure::new(ExitCode::Database, format!("`{}` does not hold what it promises", path.display()))
-        .hint("keep it as it is for a look, and hunt into another file with `--db`"))
+    Err(Failure::new(
+        ExitCode::Database,
+        format!("`{}` does not hold what it promises", path.display()),
+    )
+    .hint("keep it as it is for a look, and hunt into another file with `--db`"))
 }
 
 /// Writes a copy of the database that is whole, even while a hunt runs.
 ///
 /// # Errors
 /// [`Failure`] when the target exists or the copy is not sound.
-pub(super) fn backup(context: &Context, arguments: &DbBackupArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+pub(super) fn backup(
+    context: &Context,
+    arguments: &DbBackupArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     let file = context.folder.join(&arguments.file);
     store::backup(&settings.store.path, &file)?;
-    context.console.line(&format!("wrote {}", escape::terminal(file.as_os_str().as_encoded_bytes())))?;
+    context.console.line(&format!(
+        "wrote {}",
+        escape::terminal(file.as_os_str().as_encoded_bytes())
+    ))?;
     Ok(ExitCode::Fine)
 }

@@ -34,7 +34,11 @@ pub(super) fn run(
     settings: Option<&Settings>,
 ) -> Result<ExitCode, Failure> {
     let start = start_one();
-    let path = context.environment.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_default();
+    let path = context
+        .environment
+        .get(std::ffi::OsStr::new("PATH"))
+        .cloned()
+        .unwrap_or_default();
     let state = settings.map_or_else(|| Path::new("/").to_owned(), state_folder);
     let version = liblxc_version();
     let mut checks = examine(&DoctorInput {
@@ -56,38 +60,63 @@ pub(super) fn run(
     if checks.iter().all(|check| check.state < State::Fail) {
         return Ok(ExitCode::Fine);
     }
-    Err(Failure::new(ExitCode::Containers, "a hunt is not possible on this machine yet")
-        .hint("do what stands behind each failed check, from the top, and run `soakhound doctor` again"))
+    Err(Failure::new(
+        ExitCode::Containers,
+        "a hunt is not possible on this machine yet",
+    )
+    .hint(
+        "do what stands behind each failed check, from the top, and run `soakhound doctor` again",
+    ))
 }
 
 /// Really starts a container, on the best rung that works.
 fn start_one() -> Result<String, String> {
     let outcome: Result<String, Failure> = block_on(async {
         let run_dir = RunDir::create(&default_base())?;
-        let spawner = Spawner::new(std::env::current_exe().map_err(|error| Failure::new(ExitCode::Internal, error))?)?;
+        let spawner = Spawner::new(
+            std::env::current_exe().map_err(|error| Failure::new(ExitCode::Internal, error))?,
+        )?;
         let (rung, _) = probe(&spawner, &run_dir).await?;
         Ok(rung.to_string())
     });
     outcome.map_err(|failure| {
         let text = failure.render(false);
-        text.lines().map(|line| line.trim_start_matches("error: ").trim()).collect::<Vec<_>>().join("; ")
+        text.lines()
+            .map(|line| line.trim_start_matches("error: ").trim())
+            .collect::<Vec<_>>()
+            .join("; ")
     })
 }
 
 fn suite_check(context: &Context, settings: &Settings) -> Check {
-    let found = super::session::canonical_root(settings).and_then(|root| interpreter(context, settings, &root));
+    let found = super::session::canonical_root(settings)
+        .and_then(|root| interpreter(context, settings, &root));
     match found {
         Ok(python) => Check {
             name: "suite",
             state: State::Ok,
-            found: format!("{} with Python {}, pytest {}", python.executable.display(), python.version, python.pytest),
+            found: format!(
+                "{} with Python {}, pytest {}",
+                python.executable.display(),
+                python.version,
+                python.pytest
+            ),
             remedy: None,
         },
         Err(failure) => Check {
             name: "suite",
             state: State::Warn,
-            found: failure.render(false).lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-            remedy: Some("name the interpreter of the suite with `python` in [suite], or with `--python`".to_owned()),
+            found: failure
+                .render(false)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned(),
+            remedy: Some(
+                "name the interpreter of the suite with `python` in [suite], or with `--python`"
+                    .to_owned(),
+            ),
         },
     }
 }
@@ -110,7 +139,11 @@ fn show(context: &Context, arguments: &DoctorArgs, checks: &[Check]) -> Result<(
             escape::terminal(check.found.as_bytes())
         ))?;
         if let Some(remedy) = &check.remedy {
-            console.line(&format!("      {:<12} -> {}", "", escape::terminal(remedy.as_bytes())))?;
+            console.line(&format!(
+                "      {:<12} -> {}",
+                "",
+                escape::terminal(remedy.as_bytes())
+            ))?;
         }
     }
     Ok(())

@@ -13,33 +13,48 @@ impl From<StoreError> for Failure {
         let (exit, hints): (_, &[&str]) = match &error {
             StoreError::Locked { .. } => (
                 ExitCode::Locked,
-                &["wait for it, stop it with Ctrl-C or SIGTERM, or choose another database with `--db`"],
+                &[
+                    "wait for it, stop it with Ctrl-C or SIGTERM, or choose another database with `--db`",
+                ],
             ),
             StoreError::DiskFull { .. } => (
                 ExitCode::Disk,
-                &["free some space there and start the same command again: nothing that was acknowledged is lost"],
+                &[
+                    "free some space there and start the same command again: nothing that was acknowledged is lost",
+                ],
             ),
-            StoreError::Newer { .. } => {
-                (ExitCode::Database, &["use the release that wrote it, or choose another file with `--db`"])
-            }
+            StoreError::Newer { .. } => (
+                ExitCode::Database,
+                &["use the release that wrote it, or choose another file with `--db`"],
+            ),
             StoreError::Damaged { .. } => (
                 ExitCode::Database,
-                &["it was left untouched: restore a copy made by `soakhound db backup`, or choose another file with `--db`"],
+                &[
+                    "it was left untouched: restore a copy made by `soakhound db backup`, or choose another file with `--db`",
+                ],
             ),
-            StoreError::Foreign { .. } => (ExitCode::Database, &["choose another file with `--db`"]),
-            StoreError::Missing { .. } => (ExitCode::Database, &["a hunt makes it: soakhound hunt"]),
-            StoreError::Network { .. } => {
-                (ExitCode::Database, &["keep it on a local disk: `[store] path`, `--db` or `SOAKHOUND_DB`"])
+            StoreError::Foreign { .. } => {
+                (ExitCode::Database, &["choose another file with `--db`"])
             }
+            StoreError::Missing { .. } => {
+                (ExitCode::Database, &["a hunt makes it: soakhound hunt"])
+            }
+            StoreError::Network { .. } => (
+                ExitCode::Database,
+                &["keep it on a local disk: `[store] path`, `--db` or `SOAKHOUND_DB`"],
+            ),
             _ => (ExitCode::Database, &[]),
         };
-        hints.iter().fold(Self::new(exit, error), |failure, hint| failure.hint(*hint))
+        hints
+            .iter()
+            .fold(Self::new(exit, error), |failure, hint| failure.hint(*hint))
     }
 }
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
-        Self::new(ExitCode::Containers, error).hint("`soakhound doctor` says what is missing and how to get it")
+        Self::new(ExitCode::Containers, error)
+            .hint("`soakhound doctor` says what is missing and how to get it")
     }
 }
 

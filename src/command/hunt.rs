@@ -21,8 +21,8 @@ use crate::{
     model::{Clock, EventRecord, HuntKind, HuntState, SystemClock, UnixMillis},
     plan::{ALGORITHM, Campaign, Cycle, HuntNonce, MasterSeed},
     store::{
-        HuntRow, HuntStart, LeaseStart, OpenOptions, OpenShard, Reader, ResumeState, RevisionStart, StoreError, Writer,
-        prune_logs,
+        HuntRow, HuntStart, LeaseStart, OpenOptions, OpenShard, Reader, ResumeState, RevisionStart,
+        StoreError, Writer, prune_logs,
     },
     ui::{Progress, escape, text},
 };
@@ -40,7 +40,11 @@ const ANNOUNCED: usize = 50;
 ///
 /// # Errors
 /// [`Failure`] with the exit code of what went wrong.
-pub(super) fn run(context: &Context, arguments: &HuntArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    context: &Context,
+    arguments: &HuntArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     block_on(hunt(context, arguments, settings))
 }
 
@@ -67,14 +71,21 @@ impl Goal {
     }
 }
 
-async fn hunt(context: &Context, arguments: &HuntArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+async fn hunt(
+    context: &Context,
+    arguments: &HuntArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     let clock = SystemClock;
     let goal = Goal::of(arguments, clock.now());
     let console = &context.console;
     let stopping = Stopping::listen(context.interrupts, goal.deadline, console)?;
     let (writer, report) = Writer::open(&settings.store.path, &OpenOptions::at(clock.now()))?;
     if let Some(died) = &report.died {
-        console.note(&format!("process {} died while it hunted; its finished tests are kept", died.pid));
+        console.note(&format!(
+            "process {} died while it hunted; its finished tests are kept",
+            died.pid
+        ));
     }
     let outcome = with_store(context, arguments, settings, &goal, &stopping, &writer).await;
     let closed = writer.shutdown().await;
@@ -94,14 +105,27 @@ async fn with_store(
     let reader = Reader::open(&settings.store.path)?;
     let unfinished = unfinished(arguments, settings, &reader, writer).await?;
     check_space(settings)?;
-    let listed = Session::prepare(context, settings).await?.list(&context.console).await?;
+    let listed = Session::prepare(context, settings)
+        .await?
+        .list(&context.console)
+        .await?;
     let revision = register(settings, &listed, &reader, writer).await?;
     let (hunt, open_shards, next) = match unfinished {
         Some(state) => {
-            let row = writer.resume_hunt(state.hunt.id, goal.ends, &lease(settings)).await?;
-            (row, state.open_shards, (state.next_iteration, state.next_plan_index))
+            let row = writer
+                .resume_hunt(state.hunt.id, goal.ends, &lease(settings))
+                .await?;
+            (
+                row,
+                state.open_shards,
+                (state.next_iteration, state.next_plan_index),
+            )
         }
-        None => (begin(arguments, settings, goal, writer).await?, Vec::new(), (0, 0)),
+        None => (
+            begin(arguments, settings, goal, writer).await?,
+            Vec::new(),
+            (0, 0),
+        ),
     };
     let status = reader.status(hunt.id)?;
     let closed = status.shards_finished + status.shards_abandoned;
@@ -128,13 +152,34 @@ async fn with_store(
     take_up(&open_shards, &mut stream, &reader, &listed, hunt.id).await?;
     let mut tally = Tally::resumed(&status);
     announce(context, settings, &hunt, &listed, &stream, goal);
-    let (dispatched, disk) =
-        dispatch(context, settings, goal, stopping, writer, &hunt, listed, &mut stream, &mut tally).await?;
-    let done = goal.iterations.is_some_and(|total| stream.open.counters.read().0 >= total);
+    let (dispatched, disk) = dispatch(
+        context,
+        settings,
+        goal,
+        stopping,
+        writer,
+        &hunt,
+        listed,
+        &mut stream,
+        &mut tally,
+    )
+    .await?;
+    let done = goal
+        .iterations
+        .is_some_and(|total| stream.open.counters.read().0 >= total);
     let (state, reason, code) = verdict(dispatched, stopping.ending(), done);
-    let (state, reason, code) =
-        if disk { (HuntState::Interrupted, "the disk is nearly full", ExitCode::Disk) } else { (state, reason, code) };
-    writer.set_hunt_state(hunt.id, state, Some(reason.to_owned()), SystemClock.now()).await?;
+    let (state, reason, code) = if disk {
+        (
+            HuntState::Interrupted,
+            "the disk is nearly full",
+            ExitCode::Disk,
+        )
+    } else {
+        (state, reason, code)
+    };
+    writer
+        .set_hunt_state(hunt.id, state, Some(reason.to_owned()), SystemClock.now())
+        .await?;
     // Old logs only cost disk: a failure to remove one is no reason to fail.
     if let Err(error) = prune_logs(
         &state_folder(settings),
@@ -142,7 +187,9 @@ async fn with_store(
         settings.store.log_budget,
         SystemClock.now(),
     ) {
-        context.console.warn(&format!("cannot remove old logs: {error}"));
+        context
+            .console
+            .warn(&format!("cannot remove old logs: {error}"));
     }
     summary::show(context, settings, &reader, hunt.id, arguments.json, reason)?;
     match dispatched {
@@ -172,9 +219,14 @@ async fn unfinished(
     if arguments.new {
         return Ok(None);
     }
-    let Some(state) = reader.unfinished_hunt(settings.suite.id)? else { return Ok(None) };
+    let Some(state) = reader.unfinished_hunt(settings.suite.id)? else {
+        return Ok(None);
+    };
     if state.hunt.algorithm != ALGORITHM {
-        let message = format!("the unfinished hunt uses order algorithm {}, this build {ALGORITHM}", state.hunt.algorithm);
+        let message = format!(
+            "the unfinished hunt uses order algorithm {}, this build {ALGORITHM}",
+            state.hunt.algorithm
+        );
         return Err(Failure::new(ExitCode::Usage, message).hint("start another with `--new`"));
     }
     match arguments.seed {
@@ -184,7 +236,8 @@ async fn unfinished(
                 "`--seed {seed}` contradicts the unfinished hunt, whose seed is {recorded} ({})",
                 state.hunt.master_seed
             );
-            Err(Failure::new(ExitCode::Usage, message).hint("leave `--seed` out to resume it, or start another with `--new`"))
+            Err(Failure::new(ExitCode::Usage, message)
+                .hint("leave `--seed` out to resume it, or start another with `--new`"))
         }
         _ => Ok(Some(state)),
     }
@@ -200,7 +253,12 @@ async fn begin(
     let mut nonce = [0; 16];
     getrandom::fill(&mut seed)
         .and_then(|()| getrandom::fill(&mut nonce))
-        .map_err(|error| Failure::new(ExitCode::Internal, format!("the system gives no random numbers: {error}")))?;
+        .map_err(|error| {
+            Failure::new(
+                ExitCode::Internal,
+                format!("the system gives no random numbers: {error}"),
+            )
+        })?;
     Ok(writer
         .begin_hunt(&HuntStart {
             suite: suite_key(settings),
@@ -241,14 +299,19 @@ fn millis(duration: Duration) -> u64 {
 /// The number of shards that this hunt began with: a change would change the orders of a resumed hunt.
 fn ci_shards(hunt: &HuntRow, settings: &Settings) -> u16 {
     let recorded = hunt.config.get("ci_shards").and_then(Value::as_u64);
-    recorded.and_then(|shards| u16::try_from(shards).ok()).unwrap_or(settings.hunt.ci_shards.get())
+    recorded
+        .and_then(|shards| u16::try_from(shards).ok())
+        .unwrap_or(settings.hunt.ci_shards.get())
 }
 
 /// Who drives the hunt from now on.
 pub(super) fn lease(settings: &Settings) -> LeaseStart {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     LeaseStart {
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
         boot_id: boot.trim().to_owned(),
         pid: std::process::id(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
@@ -270,7 +333,12 @@ pub(super) async fn register(
         tests: listed.listing.tests.clone(),
         snapshot: *listed.session.snapshot.digest.as_bytes(),
         environment: listed.session.environment,
-        git: listed.session.snapshot.revision.as_ref().map(ToString::to_string),
+        git: listed
+            .session
+            .snapshot
+            .revision
+            .as_ref()
+            .map(ToString::to_string),
         at: SystemClock.now(),
     };
     let revision = writer.register_revision(&start).await?;
@@ -285,7 +353,16 @@ pub(super) async fn register(
             "tests_added": new.difference(&old).count(),
             "tests_removed": old.difference(&new).count(),
         });
-        writer.event(None, EventRecord { at: SystemClock.now(), kind: "revision changed", facts }).await?;
+        writer
+            .event(
+                None,
+                EventRecord {
+                    at: SystemClock.now(),
+                    kind: "revision changed",
+                    facts,
+                },
+            )
+            .await?;
     }
     Ok(revision)
 }
@@ -313,7 +390,11 @@ async fn take_up(
     }
     if !abandoned.is_empty() {
         let facts = json!({ "shards": abandoned });
-        let event = EventRecord { at: SystemClock.now(), kind: "shards abandoned, project changed", facts };
+        let event = EventRecord {
+            at: SystemClock.now(),
+            kind: "shards abandoned, project changed",
+            facts,
+        };
         stream.writer.event(Some(hunt), event).await?;
     }
     Ok(())
@@ -325,8 +406,14 @@ pub(super) fn durations(
     settings: &Settings,
     listed: &Listed,
 ) -> Result<Vec<Option<Duration>>, StoreError> {
-    let known: std::collections::BTreeMap<_, _> = reader.durations(settings.suite.id)?.into_iter().collect();
-    Ok(listed.tests.names().iter().map(|test| known.get(test).copied()).collect())
+    let known: std::collections::BTreeMap<_, _> =
+        reader.durations(settings.suite.id)?.into_iter().collect();
+    Ok(listed
+        .tests
+        .names()
+        .iter()
+        .map(|test| known.get(test).copied())
+        .collect())
 }
 
 fn announce(
@@ -338,7 +425,12 @@ fn announce(
     goal: &Goal,
 ) {
     let console = &context.console;
-    let revision = listed.session.snapshot.revision.as_ref().map_or_else(String::new, |git| format!(" @ {git}"));
+    let revision = listed
+        .session
+        .snapshot
+        .revision
+        .as_ref()
+        .map_or_else(String::new, |git| format!(" @ {git}"));
     console.note(&format!(
         "suite   {} ({}){revision}: {}, list {}",
         settings.suite.name,
@@ -346,15 +438,30 @@ fn announce(
         text::plural(listed.tests.len() as u64, "test"),
         listed.listing.digest,
     ));
-    let verb = if stream.next_iteration == 0 { "hunt" } else { "resumed" };
-    console.note(&format!("{verb:<7} {}, seed {} (--seed {})", hunt.id, MasterSeed(hunt.master_seed), hunt.master_seed));
+    let verb = if stream.next_iteration == 0 {
+        "hunt"
+    } else {
+        "resumed"
+    };
+    console.note(&format!(
+        "{verb:<7} {}, seed {} (--seed {})",
+        hunt.id,
+        MasterSeed(hunt.master_seed),
+        hunt.master_seed
+    ));
     if !stream.queue.is_empty() {
-        console.note(&format!("resumed {} that were open, with their seeds", text::plural(stream.queue.len() as u64, "shard")));
+        console.note(&format!(
+            "resumed {} that were open, with their seeds",
+            text::plural(stream.queue.len() as u64, "shard")
+        ));
     }
     let end = match (goal.iterations, goal.deadline) {
         (Some(total), _) => format!("until {} are complete", text::plural(total, "iteration")),
         (None, Some(deadline)) => {
-            format!("for {}", text::duration(deadline.saturating_duration_since(Instant::now())))
+            format!(
+                "for {}",
+                text::duration(deadline.saturating_duration_since(Instant::now()))
+            )
         }
         (None, None) => "until stopped".to_owned(),
     };
@@ -363,7 +470,10 @@ fn announce(
         text::plural(u64::from(settings.hunt.workers.get()), "container"),
         listed.session.rig.rung,
     ));
-    console.note(&format!("record  {}", escape::terminal(settings.store.path.as_os_str().as_encoded_bytes())));
+    console.note(&format!(
+        "record  {}",
+        escape::terminal(settings.store.path.as_os_str().as_encoded_bytes())
+    ));
 }
 
 /// Fails before a container starts where the disk is nearly full already.
@@ -376,14 +486,19 @@ fn check_space(settings: &Settings) -> Result<(), Failure> {
         text::size(settings.store.min_free),
         settings.store.path.display()
     );
-    Err(Failure::new(ExitCode::Disk, message).hint("free some space, or lower `min_free` in [store]"))
+    Err(Failure::new(ExitCode::Disk, message)
+        .hint("free some space, or lower `min_free` in [store]"))
 }
 
 fn free_space(settings: &Settings) -> u64 {
-    rustix::fs::statvfs(&state_folder(settings)).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    rustix::fs::statvfs(&state_folder(settings))
+        .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-#[expect(clippy::too_many_arguments, reason = "joins the parts of a hunt once; a struct would only rename them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "joins the parts of a hunt once; a struct would only rename them"
+)]
 async fn dispatch(
     context: &Context,
     settings: &Settings,
@@ -396,14 +511,25 @@ async fn dispatch(
     tally: &mut Tally,
 ) -> Result<(Dispatched, bool), Failure> {
     let (events, heard) = mpsc::channel(EVENTS);
-    let recorder = StoreRecorder { writer: writer.clone(), folder: state_folder(settings), hunt: hunt.id };
+    let recorder = StoreRecorder {
+        writer: writer.clone(),
+        folder: state_folder(settings),
+        hunt: hunt.id,
+    };
     let Listed { session, slot, .. } = listed;
     let mut first = Some(slot);
     let count = settings.hunt.workers.get();
     let workers = (0..u32::from(count))
         .map(|index| {
             let (rig, stop) = (Arc::clone(&session.rig), stopping.stop.subscribe());
-            Worker::new(index, rig, first.take(), recorder.clone(), events.clone(), stop)
+            Worker::new(
+                index,
+                rig,
+                first.take(),
+                recorder.clone(),
+                events.clone(),
+                stop,
+            )
         })
         .collect();
     drop(events);
@@ -413,9 +539,11 @@ async fn dispatch(
     let mut beat = Instant::now();
     let mut draining = false;
     let mut disk = false;
-    let mut moment = |busy: usize, draining: bool| Moment {
+    let moment = |busy: usize, draining: bool| Moment {
         elapsed: began.elapsed(),
-        ends_in: goal.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+        ends_in: goal
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now())),
         iterations_total: goal.iterations,
         busy: u16::try_from(busy).unwrap_or(u16::MAX),
         workers: count,
@@ -437,7 +565,9 @@ async fn dispatch(
             let now_draining = *stopping.stop.borrow() != Stop::Running;
             if now_draining && !draining {
                 draining = true;
-                writer.set_hunt_state(hunt.id, HuntState::Draining, None, SystemClock.now()).await?;
+                writer
+                    .set_hunt_state(hunt.id, HuntState::Draining, None, SystemClock.now())
+                    .await?;
             }
             progress.update(&tally.view(&moment(busy, draining)), SystemClock.now());
             if beat.elapsed() >= HEARTBEAT {
@@ -470,12 +600,25 @@ async fn dispatch(
 fn tell(console: &crate::ui::Console, tally: &Tally, event: &Event) {
     match event {
         Event::TrialEnded { test, outcome, .. }
-            if outcome.is_failing() && tally.failed.len() < ANNOUNCED && !tally.failed.contains_key(test) =>
+            if outcome.is_failing()
+                && tally.failed.len() < ANNOUNCED
+                && !tally.failed.contains_key(test) =>
         {
-            console.note(&format!("first failure ({outcome}): {}", escape::terminal(test.as_bytes())));
+            console.note(&format!(
+                "first failure ({outcome}): {}",
+                escape::terminal(test.as_bytes())
+            ));
         }
-        Event::SegmentEnded { end, reason: Some(reason), shard, .. } => {
-            console.detail(&format!("shard {shard}: {end}: {}", escape::terminal(reason.as_bytes())));
+        Event::SegmentEnded {
+            end,
+            reason: Some(reason),
+            shard,
+            ..
+        } => {
+            console.detail(&format!(
+                "shard {shard}: {end}: {}",
+                escape::terminal(reason.as_bytes())
+            ));
         }
         Event::TrialEnded { .. } | Event::SegmentEnded { .. } | Event::SegmentStarted { .. } => {}
         Event::Note(note) => console.detail(&escape::terminal(note.as_bytes())),
@@ -483,12 +626,28 @@ fn tell(console: &crate::ui::Console, tally: &Tally, event: &Event) {
 }
 
 /// How the hunt stands after a dispatch, why, and what the process says about it.
-fn verdict(dispatched: Dispatched, ending: Ending, done: bool) -> (HuntState, &'static str, ExitCode) {
+fn verdict(
+    dispatched: Dispatched,
+    ending: Ending,
+    done: bool,
+) -> (HuntState, &'static str, ExitCode) {
     match dispatched {
-        Dispatched::Exhausted if done => (HuntState::Finished, "all iterations are complete", ExitCode::Fine),
-        Dispatched::Exhausted => (HuntState::Interrupted, "no layout fits into the time that is left", ExitCode::Fine),
+        Dispatched::Exhausted if done => (
+            HuntState::Finished,
+            "all iterations are complete",
+            ExitCode::Fine,
+        ),
+        Dispatched::Exhausted => (
+            HuntState::Interrupted,
+            "no layout fits into the time that is left",
+            ExitCode::Fine,
+        ),
         Dispatched::HostBroken => (HuntState::Failed, "containers failed", ExitCode::Containers),
-        Dispatched::Uncollected => (HuntState::Failed, "the suite does not collect", ExitCode::Suite),
+        Dispatched::Uncollected => (
+            HuntState::Failed,
+            "the suite does not collect",
+            ExitCode::Suite,
+        ),
         Dispatched::Stopped(Stop::Aborting(_)) => {
             let reason = match ending {
                 Ending::Deadline => "its time was up",
@@ -496,6 +655,8 @@ fn verdict(dispatched: Dispatched, ending: Ending, done: bool) -> (HuntState, &'
             };
             (HuntState::Interrupted, reason, ending.aborted())
         }
-        Dispatched::Stopped(Stop::Running | Stop::Draining) => (HuntState::Interrupted, "drained", ExitCode::Fine),
+        Dispatched::Stopped(Stop::Running | Stop::Draining) => {
+            (HuntState::Interrupted, "drained", ExitCode::Fine)
+        }
     }
 }

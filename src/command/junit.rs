@@ -19,7 +19,10 @@ pub(super) struct Result {
 }
 
 /// Returns the document. Names and texts are escaped; characters that XML cannot hold are spelled out.
-pub(super) fn document(suite: &str, results: &[Result]) -> std::result::Result<String, quick_junit::SerializeError> {
+pub(super) fn document(
+    suite: &str,
+    results: &[Result],
+) -> std::result::Result<String, quick_junit::SerializeError> {
     let mut report = Report::new(escape::xml(suite.as_bytes()));
     let mut all = TestSuite::new(escape::xml(suite.as_bytes()));
     all.add_test_cases(results.iter().map(case));
@@ -28,12 +31,20 @@ pub(super) fn document(suite: &str, results: &[Result]) -> std::result::Result<S
 }
 
 fn case(result: &Result) -> TestCase {
-    let detail = result.detail.as_deref().map(escape::xml).unwrap_or_default();
+    let detail = result
+        .detail
+        .as_deref()
+        .map(escape::xml)
+        .unwrap_or_default();
     let status = match result.outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Skipped | Outcome::Aborted => {
             let mut skipped = TestCaseStatus::skipped();
-            skipped.set_message(if detail.is_empty() { result.outcome.word() } else { &detail });
+            skipped.set_message(if detail.is_empty() {
+                result.outcome.word()
+            } else {
+                &detail
+            });
             skipped
         }
         Outcome::Failed => failure(NonSuccessKind::Failure, result.outcome, &detail),
@@ -86,12 +97,19 @@ mod tests {
             detail: Some(detail.to_vec()),
         };
         let results = [
-            result(b"a.py::test[<x>&\"\x00\x1b]", Outcome::Failed, b"]]> \xff <script>\x07"),
+            result(
+                b"a.py::test[<x>&\"\x00\x1b]",
+                Outcome::Failed,
+                b"]]> \xff <script>\x07",
+            ),
             result("b.py::tést".as_bytes(), Outcome::Passed, b""),
             result(b"c.py::t", Outcome::Skipped, b"no <reason>"),
         ];
         let text = document("suite & co", &results).unwrap();
-        assert!(!text.contains("<script>") && !text.contains('\x1b') && !text.contains('\0'), "{text}");
+        assert!(
+            !text.contains("<script>") && !text.contains('\x1b') && !text.contains('\0'),
+            "{text}"
+        );
         assert_eq!(text.matches("<testcase").count(), 3);
         assert!(text.contains("failures=\"1\""), "{text}");
     }

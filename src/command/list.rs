@@ -15,8 +15,17 @@ use crate::{
 ///
 /// # Errors
 /// [`Failure`] when the suite cannot be listed.
-pub(super) fn run(context: &Context, arguments: &ListArgs, settings: &Settings) -> Result<ExitCode, Failure> {
-    let listed = block_on(async { Session::prepare(context, settings).await?.list(&context.console).await })?;
+pub(super) fn run(
+    context: &Context,
+    arguments: &ListArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
+    let listed = block_on(async {
+        Session::prepare(context, settings)
+            .await?
+            .list(&context.console)
+            .await
+    })?;
     let handles = Handles::of(listed.tests.names());
     let console = &context.console;
     if arguments.json {
@@ -37,7 +46,11 @@ pub(super) fn run(context: &Context, arguments: &ListArgs, settings: &Settings) 
         return Ok(ExitCode::Fine);
     }
     for test in listed.tests.names() {
-        console.line(&format!("{}  {}", handles.handle(test), escape::terminal(test.as_bytes())))?;
+        console.line(&format!(
+            "{}  {}",
+            handles.handle(test),
+            escape::terminal(test.as_bytes())
+        ))?;
     }
     console.note(&format!(
         "{} in suite `{}` ({}), list {}",

@@ -47,7 +47,12 @@ pub(crate) struct Context {
 impl Context {
     /// Joins the configuration file, the flags and the environment.
     fn settings(&self, cli: &Cli) -> Result<Settings, Failure> {
-        Ok(Settings::load(&self.folder, &cli.overrides(), &self.environment, Machine::detect())?)
+        Ok(Settings::load(
+            &self.folder,
+            &cli.overrides(),
+            &self.environment,
+            Machine::detect(),
+        )?)
     }
 }
 
@@ -55,17 +60,24 @@ impl Context {
 pub fn main(interrupts: Interrupts) -> process::ExitCode {
     let environment: Environment = std::env::vars_os().collect();
     let terminal = std::io::stderr().is_terminal();
-    let live = terminal && environment.get(OsStr::new("TERM")).is_none_or(|term| term != "dumb");
+    let live = terminal
+        && environment
+            .get(OsStr::new("TERM"))
+            .is_none_or(|term| term != "dumb");
     let parsed = cli::parse(std::env::args_os());
     let global = parsed.as_ref().ok().map(|cli| &cli.global);
-    let colour = global.map(|global| ColourChoice::from(global.color)).unwrap_or_default();
+    let colour = global
+        .map(|global| ColourChoice::from(global.color))
+        .unwrap_or_default();
     let verbosity = global.map_or(Verbosity::Normal, cli::Global::verbosity);
     let console = Console::new(verbosity, colour.decide(terminal, &environment), live, None);
     let cli = match parsed {
         Ok(cli) => cli,
         Err(end) if end.exit == ExitCode::Fine => {
             let shown = console.line(end.text.trim_end()).map_err(Failure::from);
-            return shown.map_or_else(|failure| failure.exit(), |()| ExitCode::Fine).into();
+            return shown
+                .map_or_else(|failure| failure.exit(), |()| ExitCode::Fine)
+                .into();
         }
         Err(end) => {
             console.message(end.text.trim_end());
@@ -74,7 +86,12 @@ pub fn main(interrupts: Interrupts) -> process::ExitCode {
     };
     trace();
     let outcome = start_folder(&cli).and_then(|folder| {
-        let context = Context { console: console.clone(), folder, environment, interrupts };
+        let context = Context {
+            console: console.clone(),
+            folder,
+            environment,
+            interrupts,
+        };
         run(&context, &cli)
     });
     match outcome {
@@ -92,10 +109,19 @@ pub fn main(interrupts: Interrupts) -> process::ExitCode {
 /// Returns the folder that the user works in, absolute, after `-C`.
 fn start_folder(cli: &Cli) -> Result<PathBuf, Failure> {
     if let Some(folder) = &cli.global.directory {
-        std::env::set_current_dir(folder)
-            .map_err(|error| Failure::new(ExitCode::Usage, format!("cannot work in `{}`: {error}", folder.display())))?;
+        std::env::set_current_dir(folder).map_err(|error| {
+            Failure::new(
+                ExitCode::Usage,
+                format!("cannot work in `{}`: {error}", folder.display()),
+            )
+        })?;
     }
-    std::env::current_dir().map_err(|error| Failure::new(ExitCode::Usage, format!("cannot tell the current folder: {error}")))
+    std::env::current_dir().map_err(|error| {
+        Failure::new(
+            ExitCode::Usage,
+            format!("cannot tell the current folder: {error}"),
+        )
+    })
 }
 
 /// Sends the trace that `RUST_LOG` asks for to stderr; none without it, but for warnings.
@@ -103,22 +129,30 @@ fn trace() {
     let filter = tracing_subscriber::EnvFilter::builder()
         .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
         .from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }
 
 fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Init => init::run(&context.console, &context.folder),
-        Command::Doctor(arguments) => doctor::run(context, arguments, context.settings(cli).ok().as_ref()),
+        Command::Doctor(arguments) => {
+            doctor::run(context, arguments, context.settings(cli).ok().as_ref())
+        }
         Command::List(arguments) => list::run(context, arguments, &context.settings(cli)?),
         Command::Run(arguments) => run::run(context, arguments, &context.settings(cli)?),
         Command::Hunt(arguments) => hunt::run(context, arguments, &context.settings(cli)?),
         Command::Status(arguments) => status::run(context, arguments, &context.settings(cli)?),
         Command::Replay(arguments) => replay::run(context, arguments, &context.settings(cli)?),
-        Command::Db { command: DbCommand::Check(arguments) } => db::check(context, arguments, &context.settings(cli)?),
-        Command::Db { command: DbCommand::Backup(arguments) } => {
-            db::backup(context, arguments, &context.settings(cli)?)
-        }
+        Command::Db {
+            command: DbCommand::Check(arguments),
+        } => db::check(context, arguments, &context.settings(cli)?),
+        Command::Db {
+            command: DbCommand::Backup(arguments),
+        } => db::backup(context, arguments, &context.settings(cli)?),
         Command::Completions(arguments) => completions::run(&context.console, arguments),
     }
 }

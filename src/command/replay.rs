@@ -20,7 +20,7 @@ use super::{
     stopping::{Stopping, block_on},
 };
 use crate::{
-    cli::{ReplayArgs, Repeat},
+    cli::{Repeat, ReplayArgs},
     config::Settings,
     error::{ExitCode, Failure},
     execute::{Assignment, MemoryRecorder, RecordedShard, ShardEnd, Stop, Worker},
@@ -38,9 +38,14 @@ const MOST_AUTO: u32 = 1_000;
 ///
 /// # Errors
 /// [`Failure`] with 150 for a text that is no token, 125 when the order cannot be run.
-pub(super) fn run(context: &Context, arguments: &ReplayArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    context: &Context,
+    arguments: &ReplayArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     let token: Token = arguments.token.parse().map_err(|error| {
-        Failure::new(ExitCode::Usage, error).hint("a token is one word from `status`, `hunt` or a report; copy it whole")
+        Failure::new(ExitCode::Usage, error)
+            .hint("a token is one word from `status`, `hunt` or a report; copy it whole")
     })?;
     block_on(replay(context, arguments, settings, &token))
 }
@@ -59,24 +64,39 @@ async fn replay(
         Err(error) => return Err(error.into()),
     };
     if let Some(suite) = resolve::suite_of(token).filter(|suite| *suite != settings.suite.id) {
-        let message = format!("this token belongs to suite {suite}; `{}` is suite {}", settings.suite.name, settings.suite.id);
-        return Err(Failure::new(ExitCode::Inconclusive, message).hint("run it in the checkout of that suite, or name its configuration with `--config`"));
+        let message = format!(
+            "this token belongs to suite {suite}; `{}` is suite {}",
+            settings.suite.name, settings.suite.id
+        );
+        return Err(Failure::new(ExitCode::Inconclusive, message).hint(
+            "run it in the checkout of that suite, or name its configuration with `--config`",
+        ));
     }
     let mut place = if arguments.local {
         console.warn("without a container: no limits but time, no isolation from this machine or from earlier repetitions");
         Place::Local(local::Local::prepare(context, settings)?)
     } else {
-        Place::Container(Box::new(Session::prepare(context, settings).await?.list(console).await?))
+        Place::Container(Box::new(
+            Session::prepare(context, settings)
+                .await?
+                .list(console)
+                .await?,
+        ))
     };
     let target = resolve(token, &place.tests(), reader.as_ref())?;
     show_target(console, arguments, token, &target, settings)?;
     if arguments.strict && !target.drift.is_empty() {
-        return Err(Failure::new(ExitCode::Inconclusive, "the suite has changed since, and `--strict` is set"));
+        return Err(Failure::new(
+            ExitCode::Inconclusive,
+            "the suite has changed since, and `--strict` is set",
+        ));
     }
     let most = repeats(arguments.repeat, &target);
     let mut comparisons = Vec::new();
     for repetition in 1..=most.get() {
-        let Some(shard) = place.run(&target, &stopping).await? else { break };
+        let Some(shard) = place.run(&target, &stopping).await? else {
+            break;
+        };
         let comparison = compare(&target, &shard);
         show_repetition(console, arguments, repetition, most, &comparison)?;
         let reproduced = comparison.reproduced();
@@ -104,7 +124,11 @@ impl Place {
     }
 
     /// Runs the order once; `None` when we were stopped.
-    async fn run(&mut self, target: &Target, stopping: &Stopping) -> Result<Option<RecordedShard>, Failure> {
+    async fn run(
+        &mut self,
+        target: &Target,
+        stopping: &Stopping,
+    ) -> Result<Option<RecordedShard>, Failure> {
         match self {
             Self::Local(local) => local.run(target).map(Some),
             Self::Container(listed) => {
@@ -120,7 +144,14 @@ impl Place {
                     seed32: target.seed32,
                 };
                 let rig = Arc::clone(&listed.session.rig);
-                let mut worker = Worker::new(0, rig, None, recorder.clone(), events, stopping.stop.subscribe());
+                let mut worker = Worker::new(
+                    0,
+                    rig,
+                    None,
+                    recorder.clone(),
+                    events,
+                    stopping.stop.subscribe(),
+                );
                 let end = async {
                     let end = worker.run(assignment).await;
                     drop(worker);
@@ -131,11 +162,21 @@ impl Place {
                     ShardEnd::Done => Ok(Some(recorder.take())),
                     ShardEnd::Interrupted => Ok(None),
                     ShardEnd::HostFailed => {
-                        let reason = recorder.take().segments.into_iter().filter_map(|(_, close)| close?.reason).next_back();
-                        Err(Failure::new(ExitCode::Containers, reason.unwrap_or_else(|| "the container did not run".to_owned()))
-                            .hint("`soakhound doctor` says what is missing"))
+                        let reason = recorder
+                            .take()
+                            .segments
+                            .into_iter()
+                            .filter_map(|(_, close)| close?.reason)
+                            .next_back();
+                        Err(Failure::new(
+                            ExitCode::Containers,
+                            reason.unwrap_or_else(|| "the container did not run".to_owned()),
+                        )
+                        .hint("`soakhound doctor` says what is missing"))
                     }
-                    ShardEnd::Uncollected => Err(Failure::new(ExitCode::Suite, "the suite does not collect")),
+                    ShardEnd::Uncollected => {
+                        Err(Failure::new(ExitCode::Suite, "the suite does not collect"))
+                    }
                 }
             }
         }
@@ -149,8 +190,16 @@ fn repeats(asked: Repeat, target: &Target) -> NonZeroU32 {
     match (asked, target.failure_rate) {
         (Repeat::Times(times), _) => times,
         (Repeat::Auto, Some(rate)) if rate > 0.0 => {
-            let needed = if rate >= 1.0 { 1.0 } else { (0.05_f64.ln() / (1.0 - rate).ln()).ceil() };
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a small range")]
+            let needed = if rate >= 1.0 {
+                1.0
+            } else {
+                (0.05_f64.ln() / (1.0 - rate).ln()).ceil()
+            };
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to a small range"
+            )]
             let needed = needed.clamp(1.0, f64::from(MOST_AUTO)) as u32;
             NonZeroU32::new(needed).unwrap_or(NonZeroU32::MIN)
         }
@@ -170,12 +219,12 @@ fn show_target(
     }
     console.line(&format!(
         "{}   # {} ({}), {}",
-        token,
-        settings.suite.name,
-        settings.suite.id,
-        target.what,
+        token, settings.suite.name, settings.suite.id, target.what,
     ))?;
-    let recorded = target.recorded_order.as_ref().map_or_else(|| "not known here".to_owned(), ToString::to_string);
+    let recorded = target
+        .recorded_order
+        .as_ref()
+        .map_or_else(|| "not known here".to_owned(), ToString::to_string);
     console.line(&format!(
         "order {} of {}, recorded {recorded}: {}",
         target.digest,
@@ -200,10 +249,16 @@ fn show_repetition(
     }
     console.line(&format!("{repetition:>4}/{most}  {}", comparison.line()))?;
     for difference in comparison.differences.iter().take(10) {
-        console.line(&format!("        {}", escape::terminal(difference.as_bytes())))?;
+        console.line(&format!(
+            "        {}",
+            escape::terminal(difference.as_bytes())
+        ))?;
     }
     if comparison.differences.len() > 10 {
-        console.line(&format!("        … {} more", comparison.differences.len() - 10))?;
+        console.line(&format!(
+            "        … {} more",
+            comparison.differences.len() - 10
+        ))?;
     }
     Ok(())
 }
@@ -215,12 +270,24 @@ fn conclude(
     comparisons: &[Comparison],
     stopping: &Stopping,
 ) -> Result<ExitCode, Failure> {
-    let failures = comparisons.iter().filter(|comparison| comparison.reproduced()).count();
+    let failures = comparisons
+        .iter()
+        .filter(|comparison| comparison.reproduced())
+        .count();
     let stopped = *stopping.stop.borrow() != Stop::Running;
-    let differs = comparisons.iter().any(|comparison| comparison.order_differs);
+    let differs = comparisons
+        .iter()
+        .any(|comparison| comparison.order_differs);
     let (result, code) = match (failures, comparisons.len()) {
         (1.., _) => ("reproduced", ExitCode::Finding),
-        (0, 0) => ("inconclusive", if stopped { stopping.ending().aborted() } else { ExitCode::Inconclusive }),
+        (0, 0) => (
+            "inconclusive",
+            if stopped {
+                stopping.ending().aborted()
+            } else {
+                ExitCode::Inconclusive
+            },
+        ),
         (0, _) if differs => ("inconclusive", ExitCode::Inconclusive),
         (0, _) => ("not-reproduced", ExitCode::Fine),
     };
@@ -242,9 +309,16 @@ fn conclude(
     console.line(&match result {
         "reproduced" => format!("REPRODUCED {failures} of {of}: {}", target.watched()),
         "not-reproduced" if target.expects_failure() => {
-            format!("not reproduced in {}: {}", text::plural(of as u64, "run"), target.watched())
+            format!(
+                "not reproduced in {}: {}",
+                text::plural(of as u64, "run"),
+                target.watched()
+            )
         }
-        "not-reproduced" => format!("no failure in {}, as recorded", text::plural(of as u64, "run")),
+        "not-reproduced" => format!(
+            "no failure in {}, as recorded",
+            text::plural(of as u64, "run")
+        ),
         _ => "inconclusive".to_owned(),
     })?;
     Ok(code)

@@ -18,8 +18,13 @@ use crate::{
     cli::RunArgs,
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, Dispatch, Dispatched, Event, ShardEnd, Source, Stop, StoreRecorder, Worker},
-    model::{Clock, Design, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, ShardPlan, SystemClock},
+    execute::{
+        Assignment, Dispatch, Dispatched, Event, ShardEnd, Source, Stop, StoreRecorder, Worker,
+    },
+    model::{
+        Clock, Design, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, ShardPlan,
+        SystemClock,
+    },
     plan::{ALGORITHM, IterationSeed, balanced},
     store::{HuntStart, OpenOptions, Reader, StoreError, Writer},
     ui::{escape, text},
@@ -45,7 +50,11 @@ impl Source for Pass {
 ///
 /// # Errors
 /// [`Failure`] with the exit code of what went wrong; failing tests are exit code 1, not an error.
-pub(super) fn run(context: &Context, arguments: &RunArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    context: &Context,
+    arguments: &RunArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     block_on(async {
         let stopping = Stopping::listen(context.interrupts, None, &context.console)?;
         let (writer, _) = Writer::open(&settings.store.path, &OpenOptions::at(SystemClock.now()))?;
@@ -67,12 +76,21 @@ async fn pass(
     let console = &context.console;
     let began = Instant::now();
     let reader = Reader::open(&settings.store.path)?;
-    let listed = Session::prepare(context, settings).await?.list(console).await?;
+    let listed = Session::prepare(context, settings)
+        .await?
+        .list(console)
+        .await?;
     let revision = register(settings, &listed, &reader, writer).await?;
     let mut random = [0; 24];
-    getrandom::fill(&mut random)
-        .map_err(|error| Failure::new(ExitCode::Internal, format!("the system gives no random numbers: {error}")))?;
-    let (seed, nonce) = random.split_first_chunk::<8>().expect("24 bytes hold the first 8");
+    getrandom::fill(&mut random).map_err(|error| {
+        Failure::new(
+            ExitCode::Internal,
+            format!("the system gives no random numbers: {error}"),
+        )
+    })?;
+    let (seed, nonce) = random
+        .split_first_chunk::<8>()
+        .expect("24 bytes hold the first 8");
     let seed = arguments.seed.unwrap_or(u64::from_le_bytes(*seed));
     let hunt = writer
         .begin_hunt(&HuntStart {
@@ -86,17 +104,26 @@ async fn pass(
             lease: lease(settings),
         })
         .await?;
-    let (plans, orders) = plan(settings, &listed, &durations(&reader, settings, &listed)?, seed);
+    let (plans, orders) = plan(
+        settings,
+        &listed,
+        &durations(&reader, settings, &listed)?,
+        seed,
+    );
     let rows = writer.plan_iteration(hunt.id, revision, &plans).await?;
-    let queue = rows.iter().zip(&plans).zip(orders).map(|((row, plan), order)| Assignment {
-        shard: *row,
-        attempts: 0,
-        order,
-        cause: None,
-        predicted: Duration::ZERO,
-        factors: variables(&plan.factors),
-        seed32: seed32(IterationSeed(seed), plan.layout, plan.shard),
-    });
+    let queue = rows
+        .iter()
+        .zip(&plans)
+        .zip(orders)
+        .map(|((row, plan), order)| Assignment {
+            shard: *row,
+            attempts: 0,
+            order,
+            cause: None,
+            predicted: Duration::ZERO,
+            factors: variables(&plan.factors),
+            seed32: seed32(IterationSeed(seed), plan.layout, plan.shard),
+        });
     let mut source = Pass(queue.collect());
     console.note(&format!(
         "running {} in {}",
@@ -104,14 +131,26 @@ async fn pass(
         text::plural(rows.len() as u64, "container"),
     ));
     let (list, order) = (listed.listing.digest, listed.tests.names().to_vec());
-    let (dispatched, seen) = dispatch(context, settings, arguments, stopping, writer, hunt.id, listed, &mut source).await?;
+    let (dispatched, seen) = dispatch(
+        context,
+        settings,
+        arguments,
+        stopping,
+        writer,
+        hunt.id,
+        listed,
+        &mut source,
+    )
+    .await?;
     let aborted = matches!(dispatched, Dispatched::Stopped(Stop::Aborting(_)));
     let (state, reason) = if dispatched == Dispatched::Exhausted {
         (HuntState::Finished, "the pass is complete")
     } else {
         (HuntState::Interrupted, "stopped before its end")
     };
-    writer.set_hunt_state(hunt.id, state, Some(reason.to_owned()), SystemClock.now()).await?;
+    writer
+        .set_hunt_state(hunt.id, state, Some(reason.to_owned()), SystemClock.now())
+        .await?;
     let results: Vec<junit::Result> = order
         .into_iter()
         .map(|test| {
@@ -127,35 +166,71 @@ async fn pass(
         let file = context.folder.join(file);
         let document = junit::document(settings.suite.name.as_str(), &results)
             .map_err(|error| Failure::new(ExitCode::Internal, error))?;
-        junit::write(&file, &document)
-            .map_err(|error| Failure::new(ExitCode::Disk, format!("cannot write `{}`: {error}", file.display())))?;
+        junit::write(&file, &document).map_err(|error| {
+            Failure::new(
+                ExitCode::Disk,
+                format!("cannot write `{}`: {error}", file.display()),
+            )
+        })?;
     }
     let database = reader.database_id()?;
     let tokens: Vec<String> = rows
         .iter()
         .zip(&plans)
-        .map(|(row, plan)| tokens::of_shard(settings.suite.id, list, plan, *row, database).to_string())
+        .map(|(row, plan)| {
+            tokens::of_shard(settings.suite.id, list, plan, *row, database).to_string()
+        })
         .collect();
-    say(context, arguments, &results, &tokens, &rows, &seen_in(&reader, settings, hunt.id)?, began.elapsed())?;
+    say(
+        context,
+        arguments,
+        &results,
+        &tokens,
+        &rows,
+        &seen_in(&reader, settings, hunt.id)?,
+        began.elapsed(),
+    )?;
     match dispatched {
-        Dispatched::HostBroken => Err(Failure::new(ExitCode::Containers, "containers failed on one shard after the other")
-            .hint("`soakhound doctor` says what is missing")),
-        Dispatched::Uncollected => Err(Failure::new(ExitCode::Suite, "the suite does not collect any more")),
+        Dispatched::HostBroken => Err(Failure::new(
+            ExitCode::Containers,
+            "containers failed on one shard after the other",
+        )
+        .hint("`soakhound doctor` says what is missing")),
+        Dispatched::Uncollected => Err(Failure::new(
+            ExitCode::Suite,
+            "the suite does not collect any more",
+        )),
         Dispatched::Stopped(_) if aborted => Ok(stopping.ending().aborted()),
         Dispatched::Exhausted | Dispatched::Stopped(_) => {
             // What we do not know must not look green: lost, infra and aborted tests count here, and only here.
-            let green = results.iter().all(|result| matches!(result.outcome, Outcome::Passed | Outcome::Skipped));
-            Ok(if green { ExitCode::Fine } else { ExitCode::Finding })
+            let green = results
+                .iter()
+                .all(|result| matches!(result.outcome, Outcome::Passed | Outcome::Skipped));
+            Ok(if green {
+                ExitCode::Fine
+            } else {
+                ExitCode::Finding
+            })
         }
     }
 }
 
 type Orders = Vec<Vec<(crate::model::TestId, u8)>>;
 
-fn plan(settings: &Settings, listed: &Listed, durations: &[Option<Duration>], seed: u64) -> (Vec<ShardPlan>, Orders) {
+fn plan(
+    settings: &Settings,
+    listed: &Listed,
+    durations: &[Option<Duration>],
+    seed: u64,
+) -> (Vec<ShardPlan>, Orders) {
     let workers = settings.hunt.workers.get();
     let grouping = Grouping::ModuleContiguous;
-    let layout = Layout { design: Design::Balanced, shards: workers, grouping, class: 0 };
+    let layout = Layout {
+        design: Design::Balanced,
+        shards: workers,
+        grouping,
+        class: 0,
+    };
     let seed = IterationSeed(seed);
     let shards = balanced(&listed.tests, durations, workers, grouping, seed);
     (0_u16..)
@@ -184,7 +259,10 @@ fn plan(settings: &Settings, listed: &Listed, durations: &[Option<Duration>], se
 
 type Seen = BTreeMap<crate::model::TestId, junit::Result>;
 
-#[expect(clippy::too_many_arguments, reason = "joins the parts of a pass once; a struct would only rename them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "joins the parts of a pass once; a struct would only rename them"
+)]
 async fn dispatch(
     context: &Context,
     settings: &Settings,
@@ -196,13 +274,24 @@ async fn dispatch(
     source: &mut Pass,
 ) -> Result<(Dispatched, Seen), Failure> {
     let (events, heard) = mpsc::channel(EVENTS);
-    let recorder = StoreRecorder { writer: writer.clone(), folder: state_folder(settings), hunt };
+    let recorder = StoreRecorder {
+        writer: writer.clone(),
+        folder: state_folder(settings),
+        hunt,
+    };
     let Listed { session, slot, .. } = listed;
     let mut first = Some(slot);
     let workers = (0..u32::from(settings.hunt.workers.get()))
         .map(|index| {
             let (rig, stop) = (Arc::clone(&session.rig), stopping.stop.subscribe());
-            Worker::new(index, rig, first.take(), recorder.clone(), events.clone(), stop)
+            Worker::new(
+                index,
+                rig,
+                first.take(),
+                recorder.clone(),
+                events.clone(),
+                stop,
+            )
         })
         .collect();
     drop(events);
@@ -214,7 +303,14 @@ async fn dispatch(
         events: heard,
         stop: stopping.stop.clone(),
         hear: async |event: Option<Event>, _busy: usize| {
-            if let Some(Event::TrialEnded { test, outcome, duration, detail, .. }) = event {
+            if let Some(Event::TrialEnded {
+                test,
+                outcome,
+                duration,
+                detail,
+                ..
+            }) = event
+            {
                 if outcome.is_failing() && !arguments.json {
                     let name = escape::terminal(test.as_bytes());
                     // A reader that has gone must not end the pass; the exit code still tells.
@@ -224,7 +320,15 @@ async fn dispatch(
                     }
                 }
                 // A test that was aborted runs again; its later outcome is the one that counts.
-                seen.insert(test.clone(), junit::Result { test, outcome, duration, detail });
+                seen.insert(
+                    test.clone(),
+                    junit::Result {
+                        test,
+                        outcome,
+                        duration,
+                        detail,
+                    },
+                );
             }
             Ok(())
         },
@@ -241,10 +345,18 @@ fn indented(detail: &[u8]) -> String {
     let text = escape::terminal_lines(detail);
     let lines: Vec<&str> = text.lines().collect();
     let shown = &lines[lines.len().saturating_sub(LINES)..];
-    shown.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    shown
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
-fn seen_in(reader: &Reader, settings: &Settings, hunt: i64) -> Result<Vec<summary::Failing>, Failure> {
+fn seen_in(
+    reader: &Reader,
+    settings: &Settings,
+    hunt: i64,
+) -> Result<Vec<summary::Failing>, Failure> {
     Ok(summary::failing(settings, reader, hunt)?)
 }
 
@@ -258,7 +370,12 @@ fn say(
     lasted: Duration,
 ) -> Result<(), Failure> {
     let console = &context.console;
-    let of = |which: fn(Outcome) -> bool| results.iter().filter(|result| which(result.outcome)).count() as u64;
+    let of = |which: fn(Outcome) -> bool| {
+        results
+            .iter()
+            .filter(|result| which(result.outcome))
+            .count() as u64
+    };
     if arguments.json {
         let tests: Vec<_> = results
             .iter()
@@ -270,8 +387,11 @@ fn say(
                 })
             })
             .collect();
-        let shards: Vec<_> =
-            rows.iter().zip(tokens).map(|(shard, token)| json!({"shard": shard, "token": token})).collect();
+        let shards: Vec<_> = rows
+            .iter()
+            .zip(tokens)
+            .map(|(shard, token)| json!({"shard": shard, "token": token}))
+            .collect();
         console.json(&json!({
             "schema": "soakhound.run/1",
             "duration_ms": u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),

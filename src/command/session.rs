@@ -54,21 +54,33 @@ pub(super) struct Listed {
 
 /// Returns the suite's runner.
 pub(super) fn runner(settings: &Settings) -> Result<&'static dyn Runner, Failure> {
-    suite::named(settings.suite.runner.word()).map_err(|error| Failure::new(ExitCode::Config, error))
+    suite::named(settings.suite.runner.word())
+        .map_err(|error| Failure::new(ExitCode::Config, error))
 }
 
 /// Returns what names the suite in the store.
 pub(super) fn suite_key(settings: &Settings) -> SuiteKey {
-    SuiteKey { name: settings.suite.name.as_str().to_owned(), runner: settings.suite.runner.word().to_owned() }
+    SuiteKey {
+        name: settings.suite.name.as_str().to_owned(),
+        runner: settings.suite.runner.word().to_owned(),
+    }
 }
 
 /// Returns the folder of everything that a suite leaves on this machine.
 pub(super) fn state_folder(settings: &Settings) -> PathBuf {
-    settings.store.path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+    settings
+        .store
+        .path
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
 /// Asks the suite's interpreter about itself.
-pub(super) fn interpreter(context: &Context, settings: &Settings, root: &Path) -> Result<Interpreter, Failure> {
+pub(super) fn interpreter(
+    context: &Context,
+    settings: &Settings,
+    root: &Path,
+) -> Result<Interpreter, Failure> {
     let variable = |name: &str| context.environment.get(&OsString::from(name));
     let path = variable("PATH").cloned().unwrap_or_default();
     Ok(Interpreter::discover(&Search {
@@ -82,8 +94,12 @@ pub(super) fn interpreter(context: &Context, settings: &Settings, root: &Path) -
 /// Returns the suite's root without links, as its tests will see it.
 pub(super) fn canonical_root(settings: &Settings) -> Result<PathBuf, Failure> {
     let root = &settings.suite.root;
-    root.canonicalize()
-        .map_err(|error| Failure::new(ExitCode::Config, format!("cannot use the suite's root `{}`: {error}", root.display())))
+    root.canonicalize().map_err(|error| {
+        Failure::new(
+            ExitCode::Config,
+            format!("cannot use the suite's root `{}`: {error}", root.display()),
+        )
+    })
 }
 
 impl Session {
@@ -98,7 +114,10 @@ impl Session {
         let base = default_base();
         let swept = sweep(&base)?;
         if !swept.runs.is_empty() {
-            console.detail(&format!("removed what {} left", text::plural(swept.runs.len() as u64, "dead hunt")));
+            console.detail(&format!(
+                "removed what {} left",
+                text::plural(swept.runs.len() as u64, "dead hunt")
+            ));
         }
         let run_dir = RunDir::create(&base)?;
         let owner = image::runner_of(&root)?;
@@ -119,15 +138,25 @@ impl Session {
             console.note(&note.to_string());
         }
         let runner = runner(settings)?;
-        image.spec.files.extend(runner.files().into_iter().map(|(path, contents)| InjectedFile {
-            path: Path::new(DRIVER_DIR).join(path),
-            contents,
-            mode: 0o444,
-        }));
-        let spawner = Spawner::new(std::env::current_exe().map_err(|error| Failure::new(ExitCode::Internal, error))?)?;
+        image.spec.files.extend(
+            runner
+                .files()
+                .into_iter()
+                .map(|(path, contents)| InjectedFile {
+                    path: Path::new(DRIVER_DIR).join(path),
+                    contents,
+                    mode: 0o444,
+                }),
+        );
+        let spawner = Spawner::new(
+            std::env::current_exe().map_err(|error| Failure::new(ExitCode::Internal, error))?,
+        )?;
         let (rung, refusals) = probe(&spawner, &run_dir).await?;
         for refusal in &refusals {
-            console.warn(&format!("containers are less confined than they could be: {} refused: {}", refusal.rung, refusal.why));
+            console.warn(&format!(
+                "containers are less confined than they could be: {} refused: {}",
+                refusal.rung, refusal.why
+            ));
         }
         let env = image::environment(
             &interpreter.executable,
@@ -158,7 +187,12 @@ impl Session {
             next_slot: AtomicU32::new(0),
             running: Mutex::new(BTreeMap::new()),
         };
-        Ok(Self { rig: Arc::new(rig), snapshot, environment, interpreter })
+        Ok(Self {
+            rig: Arc::new(rig),
+            snapshot,
+            environment,
+            interpreter,
+        })
     }
 
     /// Lists the suite in a container.
@@ -176,7 +210,12 @@ impl Session {
         }
         let runner = self.rig.runner;
         let tests = Tests::new(listing.tests.clone(), |test| runner.module_of(test));
-        Ok(Listed { session: self, listing, tests: Arc::new(tests), slot })
+        Ok(Listed {
+            session: self,
+            listing,
+            tests: Arc::new(tests),
+            slot,
+        })
     }
 }
 
@@ -200,8 +239,12 @@ fn take_snapshot(
 ) -> Result<Snapshot, Failure> {
     let state = state_folder(settings);
     let store = state.join("snapshots");
-    std::fs::create_dir_all(&store)
-        .map_err(|error| Failure::new(ExitCode::Disk, format!("cannot make `{}`: {error}", store.display())))?;
+    std::fs::create_dir_all(&store).map_err(|error| {
+        Failure::new(
+            ExitCode::Disk,
+            format!("cannot make `{}`: {error}", store.display()),
+        )
+    })?;
     let source = snapshot::Source {
         root,
         extra: &interpreter.environments_below(root),
@@ -212,7 +255,10 @@ fn take_snapshot(
     let snapshot = Snapshot::take(&source, &store, &mut |progress| {
         if !told && progress.of > 20_000 {
             told = true;
-            console.note(&format!("taking a snapshot of {} files", text::count(progress.of as u64)));
+            console.note(&format!(
+                "taking a snapshot of {} files",
+                text::count(progress.of as u64)
+            ));
         }
     })?;
     for note in &snapshot.notes {

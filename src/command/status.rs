@@ -62,14 +62,23 @@ impl Standing {
 ///
 /// # Errors
 /// [`Failure`] when there is no database, or it cannot be read.
-pub(super) fn run(context: &Context, arguments: &StatusArgs, settings: &Settings) -> Result<ExitCode, Failure> {
+pub(super) fn run(
+    context: &Context,
+    arguments: &StatusArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     let console = &context.console;
     let reader = Reader::open(&settings.store.path)?;
     let Some(hunt) = reader.latest_hunt(settings.suite.id, HuntKind::Hunt)? else {
         if arguments.json {
-            console.json(&json!({"schema": "soakhound.status/1", "hunt": Value::Null, "state": Value::Null}))?;
+            console.json(
+                &json!({"schema": "soakhound.status/1", "hunt": Value::Null, "state": Value::Null}),
+            )?;
         } else {
-            console.line(&format!("no hunt of suite `{}` in this database", settings.suite.name))?;
+            console.line(&format!(
+                "no hunt of suite `{}` in this database",
+                settings.suite.name
+            ))?;
             console.line("next: soakhound hunt --for 8h")?;
         }
         return Ok(ExitCode::NotRunning);
@@ -95,7 +104,10 @@ pub(super) fn run(context: &Context, arguments: &StatusArgs, settings: &Settings
         answer["canary"] = Value::Null;
         answer["failing"] = json!(summary::failing_json(&found));
         if arguments.shards.is_some() {
-            answer["shard_tokens"] = shards.iter().map(|(shard, token)| json!({"shard": shard, "token": token})).collect();
+            answer["shard_tokens"] = shards
+                .iter()
+                .map(|(shard, token)| json!({"shard": shard, "token": token}))
+                .collect();
         }
         console.json(&answer)?;
         return Ok(standing.exit());
@@ -118,14 +130,26 @@ pub(super) fn run(context: &Context, arguments: &StatusArgs, settings: &Settings
         ))?,
         _ => console.line(&format!(
             "not running{}; `soakhound hunt` {}",
-            hunt.reason.as_deref().map_or_else(String::new, |why| format!(": {}", escape::terminal(why.as_bytes()))),
-            if hunt.state == HuntState::Finished { "begins another" } else { "resumes it" },
+            hunt.reason
+                .as_deref()
+                .map_or_else(String::new, |why| format!(
+                    ": {}",
+                    escape::terminal(why.as_bytes())
+                )),
+            if hunt.state == HuntState::Finished {
+                "begins another"
+            } else {
+                "resumes it"
+            },
         ))?,
     }
     if let Some(ends) = hunt.ends.filter(|_| matches!(standing, Standing::Alive(_))) {
         console.line(&format!("ends {}", ends.rfc3339()))?;
     }
-    for line in summary::counted_lines(&status).into_iter().chain(summary::failing_lines(&found, console.width())) {
+    for line in summary::counted_lines(&status)
+        .into_iter()
+        .chain(summary::failing_lines(&found, console.width()))
+    {
         console.line(&line)?;
     }
     for (shard, token) in &shards {
@@ -135,7 +159,12 @@ pub(super) fn run(context: &Context, arguments: &StatusArgs, settings: &Settings
 }
 
 /// The tokens of the newest closed shards.
-fn shard_tokens(settings: &Settings, reader: &Reader, hunt: i64, most: u32) -> Result<Vec<(i64, String)>, Failure> {
+fn shard_tokens(
+    settings: &Settings,
+    reader: &Reader,
+    hunt: i64,
+    most: u32,
+) -> Result<Vec<(i64, String)>, Failure> {
     let database = reader.database_id()?;
     let mut lists = std::collections::BTreeMap::new();
     let mut tokens = Vec::new();
@@ -144,7 +173,13 @@ fn shard_tokens(settings: &Settings, reader: &Reader, hunt: i64, most: u32) -> R
         if let std::collections::btree_map::Entry::Vacant(entry) = lists.entry(row.revision) {
             entry.insert(reader.revision(row.revision)?.list);
         }
-        let token = tokens::of_shard(settings.suite.id, lists[&row.revision], &row.plan, row.id, database);
+        let token = tokens::of_shard(
+            settings.suite.id,
+            lists[&row.revision],
+            &row.plan,
+            row.id,
+            database,
+        );
         tokens.push((shard, token.to_string()));
     }
     Ok(tokens)

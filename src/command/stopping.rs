@@ -59,7 +59,9 @@ impl Stopping {
         deadline: Option<Instant>,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let broken = |error: &dyn std::error::Error| Failure::new(ExitCode::Internal, format!("cannot catch signals: {error}"));
+        let broken = |error: &dyn std::error::Error| {
+            Failure::new(ExitCode::Internal, format!("cannot catch signals: {error}"))
+        };
         let mut counted = interrupts().map_err(|error| broken(&error))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| broken(&error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| broken(&error))?;
@@ -69,6 +71,7 @@ impl Stopping {
         tokio::spawn(async move {
             let mut grace = None;
             loop {
+                let goal = *tell.borrow() == Ending::Goal;
                 tokio::select! {
                     Ok(()) = counted.changed() => {
                         tell.send_replace(Ending::Interrupt);
@@ -91,7 +94,7 @@ impl Stopping {
                         grace = None;
                         forward(&moved, Stop::Aborting(Interruption::DrainGrace));
                     }
-                    () = at(deadline), if *tell.borrow() == Ending::Goal => {
+                    () = at(deadline), if goal => {
                         tell.send_replace(Ending::Deadline);
                         forward(&moved, Stop::Aborting(Interruption::Deadline));
                     }

@@ -4,7 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ffi::OsString,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,10 @@ use tokio::time::Instant;
 use crate::{
     execute::{Assignment, ShardEnd, Source},
     model::{Cause, FactorLevel, Layout, ListDigest, SegmentEnd, ShardPlan, ShardState, TestId},
-    plan::{ALGORITHM, Campaign, IterationSeed, Tests, Trial, Watermark, assign, factor, predicted_longest},
+    plan::{
+        ALGORITHM, Campaign, IterationSeed, Tests, Trial, Watermark, assign, factor,
+        predicted_longest,
+    },
     store::{OpenShard, RevisionId, StoreError, Writer},
 };
 
@@ -47,26 +53,30 @@ pub(super) struct Stream {
 
 /// Two counts that the display reads while the stream counts on.
 #[derive(Clone, Debug)]
-pub(super) struct Counters(Rc<Cell<(u64, u64)>>);
+pub(super) struct Counters(Arc<[AtomicU64; 2]>);
 
 impl Counters {
     fn new(iterations: u64, shards: u64) -> Self {
-        Self(Rc::new(Cell::new((iterations, shards))))
+        Self(Arc::new([
+            AtomicU64::new(iterations),
+            AtomicU64::new(shards),
+        ]))
     }
 
     /// Returns the complete iterations and the closed shards.
     pub(super) fn read(&self) -> (u64, u64) {
-        self.0.get()
-    }
-
-    fn count_shard(&self) {
-        let (iterations, shards) = self.read();
-        self.0.set((iterations, shards + 1));
+        (
+            self.0[0].load(Ordering::Relaxed),
+            self.0[1].load(Ordering::Relaxed),
+        )
     }
 
     fn count_iteration(&self) {
-        let (iterations, shards) = self.read();
-        self.0.set((iterations + 1, shards));
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count_shard(&self) {
+        self.0[1].fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -101,10 +111,15 @@ impl Open {
     }
 
     fn close(&mut self, shard: i64) {
-        let Some((iteration, plan_index)) = self.shards.remove(&shard) else { return };
+        let Some((iteration, plan_index)) = self.shards.remove(&shard) else {
+            return;
+        };
         self.counters.count_shard();
         self.watermark.close(plan_index);
-        let left = self.left.get_mut(&iteration).expect("an open shard's iteration waits for it");
+        let left = self
+            .left
+            .get_mut(&iteration)
+            .expect("an open shard's iteration waits for it");
         *left -= 1;
         if *left == 0 {
             self.left.remove(&iteration);
@@ -116,7 +131,11 @@ impl Open {
 /// Returns the factors of a shard and the variables that set them.
 pub(super) fn factors(seed: IterationSeed, layout: Layout, shard: u16) -> Vec<FactorLevel> {
     let level = factor::number(seed, layout, shard, HASH_SEED);
-    vec![FactorLevel { factor: HASH_SEED.to_owned(), level: level.to_string(), drawn_with: ONE_OF_2_POW_32 }]
+    vec![FactorLevel {
+        factor: HASH_SEED.to_owned(),
+        level: level.to_string(),
+        drawn_with: ONE_OF_2_POW_32,
+    }]
 }
 
 /// Returns the seed of the random generators of a shard's tests.
@@ -126,47 +145,71 @@ pub(super) fn seed32(seed: IterationSeed, layout: Layout, shard: u16) -> u32 {
 
 /// Returns the variables that a shard's factors set.
 pub(super) fn variables(factors: &[FactorLevel]) -> Vec<(OsString, OsString)> {
-    factors.iter().map(|level| (OsString::from(&level.factor), OsString::from(&level.level))).collect()
+    factors
+        .iter()
+        .map(|level| (OsString::from(&level.factor), OsString::from(&level.level)))
+        .collect()
 }
 
 /// Names the trials of an order.
 pub(super) fn named(order: &[Trial], tests: &Tests) -> Vec<(TestId, u8)> {
-    order.iter().map(|trial| (tests.name(trial.test).clone(), trial.rep)).collect()
+    order
+        .iter()
+        .map(|trial| (tests.name(trial.test).clone(), trial.rep))
+        .collect()
 }
 
 impl Stream {
     /// Predicts how long an order takes; unknown tests count as the median of the known.
-    fn predicted(&self, order: &[(TestId, u8)], durations: &BTreeMap<&TestId, Duration>) -> Duration {
+    fn predicted(
+        &self,
+        order: &[(TestId, u8)],
+        durations: &BTreeMap<&TestId, Duration>,
+    ) -> Duration {
         let mut known: Vec<Duration> = durations.values().copied().collect();
         known.sort_unstable();
         let median = known.get(known.len() / 2).copied().unwrap_or_default();
-        order.iter().map(|(test, _)| durations.get(test).copied().unwrap_or(median)).sum()
+        order
+            .iter()
+            .map(|(test, _)| durations.get(test).copied().unwrap_or(median))
+            .sum()
     }
 
     fn known(&self) -> BTreeMap<&TestId, Duration> {
         let known = self.tests.names().iter().zip(&self.durations);
-        known.filter_map(|(test, duration)| Some((test, (*duration)?))).collect()
+        known
+            .filter_map(|(test, duration)| Some((test, (*duration)?)))
+            .collect()
     }
 
     /// Plans the next iteration and queues its shards; `false` when there is none.
     async fn plan(&mut self) -> Result<bool, StoreError> {
-        if self.iterations.is_some_and(|total| self.next_iteration >= total) {
+        if self
+            .iterations
+            .is_some_and(|total| self.next_iteration >= total)
+        {
             return Ok(false);
         }
         let number = self.next_iteration;
-        let room = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let room = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let most = room.map_or(self.max_shard, |room| room.min(self.max_shard));
         let guess = IterationSeed::of_iteration(self.campaign.master, self.campaign.nonce, number);
         let allowed = |layout: &Layout| {
-            predicted_longest(*layout, guess, &self.tests, &self.durations).is_ok_and(|longest| longest <= most)
+            predicted_longest(*layout, guess, &self.tests, &self.durations)
+                .is_ok_and(|longest| longest <= most)
         };
         // A suite too long for every layout is still hunted: cut as finely as its CI does.
         let planned = self.campaign.iteration(number, &allowed).or_else(|| {
             let finest = |layout: &Layout| layout.shards >= self.campaign.ci_shards;
             self.campaign.iteration(number, &finest)
         });
-        let Some(planned) = planned else { return Ok(false) };
-        let shards = assign(planned.layout, planned.seed, &self.tests).expect("the schedule only gives valid layouts");
+        let Some(planned) = planned else {
+            return Ok(false);
+        };
+        let shards = assign(planned.layout, planned.seed, &self.tests)
+            .expect("the schedule only gives valid layouts");
         let mut plans = Vec::new();
         let mut orders = Vec::new();
         for (shard, order) in (0_u16..).zip(shards).filter(|(_, order)| !order.is_empty()) {
@@ -186,7 +229,10 @@ impl Stream {
             });
             orders.push(order);
         }
-        let rows = self.writer.plan_iteration(self.hunt, self.revision, &plans).await?;
+        let rows = self
+            .writer
+            .plan_iteration(self.hunt, self.revision, &plans)
+            .await?;
         let known = self.known();
         let queued: Vec<Assignment> = rows
             .iter()
@@ -219,14 +265,22 @@ impl Stream {
         let order = match &plan.explicit_order {
             Some(tests) => tests.iter().map(|test| (test.clone(), 1)).collect(),
             None => {
-                let all = assign(plan.layout, seed, &self.tests).expect("a recorded layout is valid");
+                let all =
+                    assign(plan.layout, seed, &self.tests).expect("a recorded layout is valid");
                 named(&all[usize::from(plan.shard)], &self.tests)
             }
         };
-        let over: BTreeSet<(&TestId, u8)> = shard.finished.iter().map(|(test, rep, _)| (test, *rep)).collect();
+        let over: BTreeSet<(&TestId, u8)> = shard
+            .finished
+            .iter()
+            .map(|(test, rep, _)| (test, *rep))
+            .collect();
         let is_left = |trial: &&(TestId, u8)| !over.contains(&(&trial.0, trial.1));
         let left: Vec<(TestId, u8)> = order.iter().filter(is_left).cloned().collect();
-        let cut = order.iter().position(|trial| is_left(&trial)).unwrap_or(order.len());
+        let cut = order
+            .iter()
+            .position(|trial| is_left(&trial))
+            .unwrap_or(order.len());
         let cause = shard.last_segment.filter(|_| cut > 0).map(|parent| Cause {
             parent,
             cut: u32::try_from(cut).expect("an order has fewer than 2^32 places"),

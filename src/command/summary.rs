@@ -30,7 +30,11 @@ pub(super) struct Failing {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(super) fn failing(settings: &Settings, reader: &Reader, hunt: i64) -> Result<Vec<Failing>, StoreError> {
+pub(super) fn failing(
+    settings: &Settings,
+    reader: &Reader,
+    hunt: i64,
+) -> Result<Vec<Failing>, StoreError> {
     let database = reader.database_id()?;
     let mut revisions: BTreeMap<RevisionId, RevisionRow> = BTreeMap::new();
     let mut found = Vec::new();
@@ -40,7 +44,13 @@ pub(super) fn failing(settings: &Settings, reader: &Reader, hunt: i64) -> Result
             revisions.insert(shard.revision, reader.revision(shard.revision)?);
         }
         let revision = &revisions[&shard.revision];
-        let token = tokens::of_shard(settings.suite.id, revision.list, &shard.plan, shard.id, database);
+        let token = tokens::of_shard(
+            settings.suite.id,
+            revision.list,
+            &shard.plan,
+            shard.id,
+            database,
+        );
         let handle = Handles::of(&revision.tests).handle(&row.test).to_string();
         found.push(Failing { row, handle, token });
     }
@@ -68,8 +78,10 @@ pub(super) fn failing_json(found: &[Failing]) -> Vec<Value> {
 
 /// Returns the counts of a hunt as JSON: the part that `hunt` and `status` share.
 pub(super) fn counts_json(status: &HuntStatus) -> Value {
-    let outcomes: BTreeMap<&str, u64> =
-        Outcome::ALL.iter().map(|outcome| (outcome.word(), status.outcomes.of(*outcome))).collect();
+    let outcomes: BTreeMap<&str, u64> = Outcome::ALL
+        .iter()
+        .map(|outcome| (outcome.word(), status.outcomes.of(*outcome)))
+        .collect();
     json!({
         "hunt": status.hunt.id,
         "seed": MasterSeed(status.hunt.master_seed).to_string(),
@@ -103,20 +115,35 @@ pub(super) fn failing_lines(found: &[Failing], columns: usize) -> Vec<String> {
         .map(|failing| {
             vec![
                 failing.handle.clone(),
-                format!("{}/{}", text::count(failing.row.failures), text::count(failing.row.trials)),
+                format!(
+                    "{}/{}",
+                    text::count(failing.row.failures),
+                    text::count(failing.row.trials)
+                ),
                 failing.row.outcome.word().to_owned(),
                 escape::terminal(failing.row.test.as_bytes()),
             ]
         })
         .collect();
-    let shape = [Column::Word("handle"), Column::Number("fails/runs"), Column::Word("last"), Column::Name("test")];
+    let shape = [
+        Column::Word("handle"),
+        Column::Number("fails/runs"),
+        Column::Word("last"),
+        Column::Name("test"),
+    ];
     let mut lines = vec![table(&shape, &rows, columns).trim_end().to_owned()];
     if found.len() > SHOWN {
-        lines.push(format!("… {} more: soakhound status --json", text::count((found.len() - SHOWN) as u64)));
+        lines.push(format!(
+            "… {} more: soakhound status --json",
+            text::count((found.len() - SHOWN) as u64)
+        ));
     }
     lines.push("the last failing order of each:".to_owned());
     for failing in found.iter().take(SHOWN) {
-        lines.push(format!("  {}  soakhound replay {}", failing.handle, failing.token));
+        lines.push(format!(
+            "  {}  soakhound replay {}",
+            failing.handle, failing.token
+        ));
     }
     lines
 }

@@ -67,7 +67,12 @@ impl Tally {
     /// Counts one event.
     pub(super) fn take(&mut self, event: &Event) {
         match event {
-            Event::TrialEnded { shard, test, outcome, .. } => self.trial(*shard, test, *outcome),
+            Event::TrialEnded {
+                shard,
+                test,
+                outcome,
+                ..
+            } => self.trial(*shard, test, *outcome),
             Event::SegmentEnded { end, .. } if *end != SegmentEnd::Completed => {
                 *self.broken.entry(*end).or_default() += 1;
             }
@@ -86,11 +91,23 @@ impl Tally {
                 self.skipped += 1;
             }
             Outcome::Passed => self.trials += 1,
-            Outcome::Failed | Outcome::Error | Outcome::Timeout | Outcome::Crashed | Outcome::Oom => {
+            Outcome::Failed
+            | Outcome::Error
+            | Outcome::Timeout
+            | Outcome::Crashed
+            | Outcome::Oom => {
                 self.trials += 1;
                 self.failing += 1;
-                let seen = self.failed.entry(test.clone()).or_insert(Seen { failures: 0, outcome, shard });
-                *seen = Seen { failures: seen.failures + 1, outcome, shard };
+                let seen = self.failed.entry(test.clone()).or_insert(Seen {
+                    failures: 0,
+                    outcome,
+                    shard,
+                });
+                *seen = Seen {
+                    failures: seen.failures + 1,
+                    outcome,
+                    shard,
+                };
             }
         }
     }
@@ -123,8 +140,15 @@ impl Tally {
             rate_per_s: self.rate(moment.elapsed),
             workers_busy: moment.busy,
             workers: moment.workers,
-            failing_tests: self.failed.len().max(usize::try_from(self.failed_before).unwrap_or(usize::MAX)),
-            state: if moment.draining { HuntState::Draining } else { HuntState::Running },
+            failing_tests: self
+                .failed
+                .len()
+                .max(usize::try_from(self.failed_before).unwrap_or(usize::MAX)),
+            state: if moment.draining {
+                HuntState::Draining
+            } else {
+                HuntState::Running
+            },
         }
     }
 }

@@ -7,9 +7,18 @@ use crate::{
 
 /// Returns the token of a shard: self-contained where its order is a function of the seed, else a
 /// reference into the database.
-pub(super) fn of_shard(suite: SuiteId, list: ListDigest, plan: &ShardPlan, shard: i64, database: u32) -> Token {
+pub(super) fn of_shard(
+    suite: SuiteId,
+    list: ListDigest,
+    plan: &ShardPlan,
+    shard: i64,
+    database: u32,
+) -> Token {
     if !plan.layout.is_function_of_seed() {
-        return Token::Reference(Reference { database: DatabaseId::from_bits(database), row: Row::Shard(shard.unsigned_abs()) });
+        return Token::Reference(Reference {
+            database: DatabaseId::from_bits(database),
+            row: Row::Shard(shard.unsigned_abs()),
+        });
     }
     Token::Random(Random {
         suite,

@@ -22,6 +22,15 @@ pub(super) enum LxcError {
     Start,
 }
 
+/// Returns the version of the liblxc that is loaded. Any process may ask: it reads a constant.
+#[must_use]
+pub(super) fn version() -> String {
+    // "Determine version of LXC": a static string.
+    // SAFETY: it takes nothing and returns a NUL-terminated string that lives as long as the library.
+    let text = unsafe { CStr::from_ptr(lxc_sys::lxc_get_version()) };
+    text.to_string_lossy().into_owned()
+}
+
 /// Sends liblxc's messages of this process to a file, errors only: that `newuidmap` is missing, which it warns of, is our wish.
 pub(super) fn log_to(file: &str, container: &str, lxcpath: &str) -> Result<(), LxcError> {
     let (file, level) = (CString::new(file)?, c"ERROR");

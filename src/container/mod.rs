@@ -45,3 +45,13 @@ pub use worker::slot_main;
 pub fn slot_main(_: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     std::process::ExitCode::FAILURE
 }
+
+/// Returns the version of liblxc; `None` in a build without it.
+#[must_use]
+pub fn liblxc_version() -> Option<String> {
+    #[cfg(feature = "lxc")]
+    let version = Some(lxc::version());
+    #[cfg(not(feature = "lxc"))]
+    let version = None;
+    version
+}

@@ -17,7 +17,13 @@ impl Capped {
     #[must_use]
     pub fn new(room: usize) -> Self {
         let head_room = room / 4;
-        Self { head: Vec::new(), tail: VecDeque::new(), head_room, tail_room: room - head_room, dropped: 0 }
+        Self {
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            head_room,
+            tail_room: room - head_room,
+            dropped: 0,
+        }
     }
 
     /// Takes the next bytes; the oldest of the tail make room.
@@ -37,7 +43,9 @@ impl Capped {
     pub fn into_bytes(self) -> Vec<u8> {
         let mut all = self.head;
         if self.dropped > 0 {
-            all.extend_from_slice(format!("\n[... {} bytes dropped ...]\n", self.dropped).as_bytes());
+            all.extend_from_slice(
+                format!("\n[... {} bytes dropped ...]\n", self.dropped).as_bytes(),
+            );
         }
         all.extend(self.tail);
         all
@@ -59,13 +67,18 @@ mod tests {
     #[test]
     fn a_long_stream_keeps_both_ends_and_counts_the_middle() {
         for chunk in [1_usize, 3, 7, 50, 1000] {
-            let all: Vec<u8> = (0..1000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+            let all: Vec<u8> = (0..1000_u32)
+                .map(|n| u8::try_from(n % 251).unwrap())
+                .collect();
             let mut capped = Capped::new(40);
             all.chunks(chunk).for_each(|part| capped.push(part));
             let kept = capped.into_bytes();
             assert!(kept.starts_with(&all[..10]), "chunks of {chunk}");
             assert!(kept.ends_with(&all[970..]), "chunks of {chunk}");
-            assert!(String::from_utf8_lossy(&kept).contains("960 bytes dropped"), "chunks of {chunk}");
+            assert!(
+                String::from_utf8_lossy(&kept).contains("960 bytes dropped"),
+                "chunks of {chunk}"
+            );
         }
     }
 }

@@ -16,7 +16,11 @@ pub trait Source: Send {
     /// Plans and returns the next shard, its plan durable already; `None` when there is no more to give.
     fn next(&mut self) -> impl Future<Output = Result<Option<Assignment>, StoreError>> + Send;
     /// Hears that a shard is over, in the order they end.
-    fn ended(&mut self, shard: i64, end: ShardEnd) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn ended(
+        &mut self,
+        shard: i64,
+        end: ShardEnd,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Why a dispatch came to its end.
@@ -114,10 +118,12 @@ where
             (self.hear)(Some(event), 0).await?;
         }
         let now = *self.stop.borrow();
-        Ok(verdict.unwrap_or(if exhausted && !matches!(now, Stop::Aborting(_)) {
-            Dispatched::Exhausted
-        } else {
-            Dispatched::Stopped(now)
-        }))
+        Ok(
+            verdict.unwrap_or(if exhausted && !matches!(now, Stop::Aborting(_)) {
+                Dispatched::Exhausted
+            } else {
+                Dispatched::Stopped(now)
+            }),
+        )
     }
 }

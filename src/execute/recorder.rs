@@ -15,9 +15,16 @@ use crate::{
 /// broken and running on would be wasted.
 pub trait Recorder: Clone + Send + Sync + 'static {
     /// Records that a segment is about to start; returns its id once that is durable.
-    fn open_segment(&self, open: SegmentOpen) -> impl Future<Output = Result<i64, StoreError>> + Send;
+    fn open_segment(
+        &self,
+        open: SegmentOpen,
+    ) -> impl Future<Output = Result<i64, StoreError>> + Send;
     /// Hands over trials of an open segment; they become durable within a second.
-    fn record(&self, segment: i64, trials: Vec<TrialRecord>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn record(
+        &self,
+        segment: i64,
+        trials: Vec<TrialRecord>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Records the end of a segment with its last trials; returns once all of it is durable.
     fn close_segment(
         &self,
@@ -28,7 +35,11 @@ pub trait Recorder: Clone + Send + Sync + 'static {
     /// Records that a shard has run to its end; returns once that is durable.
     fn close_shard(&self, shard: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Keeps the captured output of a segment; returns the name to store, or `None` where logs are not kept.
-    fn keep_log(&self, segment: i64, output: Vec<u8>) -> impl Future<Output = Option<String>> + Send;
+    fn keep_log(
+        &self,
+        segment: i64,
+        output: Vec<u8>,
+    ) -> impl Future<Output = Option<String>> + Send;
 }
 
 /// What a [`MemoryRecorder`] has seen.
@@ -53,11 +64,21 @@ impl MemoryRecorder {
     /// When a thread panicked while recording.
     #[must_use]
     pub fn take(&self) -> RecordedShard {
-        std::mem::take(&mut self.0.lock().expect("no recorder panics while it holds the lock"))
+        std::mem::take(
+            &mut self
+                .0
+                .lock()
+                .expect("no recorder panics while it holds the lock"),
+        )
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut RecordedShard) -> T) -> T {
-        change(&mut self.0.lock().expect("no recorder panics while it holds the lock"))
+        change(
+            &mut self
+                .0
+                .lock()
+                .expect("no recorder panics while it holds the lock"),
+        )
     }
 }
 
@@ -74,11 +95,19 @@ impl Recorder for MemoryRecorder {
     }
 
     async fn record(&self, segment: i64, trials: Vec<TrialRecord>) -> Result<(), StoreError> {
-        self.with(|seen| seen.trials.extend(trials.into_iter().map(|trial| (place(segment), trial))));
+        self.with(|seen| {
+            seen.trials
+                .extend(trials.into_iter().map(|trial| (place(segment), trial)))
+        });
         Ok(())
     }
 
-    async fn close_segment(&self, segment: i64, close: SegmentClose, last: Vec<TrialRecord>) -> Result<(), StoreError> {
+    async fn close_segment(
+        &self,
+        segment: i64,
+        close: SegmentClose,
+        last: Vec<TrialRecord>,
+    ) -> Result<(), StoreError> {
         self.record(segment, last).await?;
         self.with(|seen| seen.segments[place(segment)].1 = Some(close));
         Ok(())
@@ -115,7 +144,12 @@ impl Recorder for StoreRecorder {
         self.writer.record(segment, trials).await.map(drop)
     }
 
-    async fn close_segment(&self, segment: i64, close: SegmentClose, last: Vec<TrialRecord>) -> Result<(), StoreError> {
+    async fn close_segment(
+        &self,
+        segment: i64,
+        close: SegmentClose,
+        last: Vec<TrialRecord>,
+    ) -> Result<(), StoreError> {
         self.writer.close_segment(segment, close, last).await
     }
 
@@ -125,7 +159,8 @@ impl Recorder for StoreRecorder {
 
     async fn keep_log(&self, segment: i64, output: Vec<u8>) -> Option<String> {
         let (folder, hunt) = (self.folder.clone(), self.hunt);
-        let written = tokio::task::spawn_blocking(move || write_log(&folder, hunt, segment, &output)).await;
+        let written =
+            tokio::task::spawn_blocking(move || write_log(&folder, hunt, segment, &output)).await;
         match written.expect("writing a log does not panic") {
             Ok(name) => Some(name),
             // A log is a convenience; outcomes are what must not be lost.

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, atomic::{AtomicU32, Ordering}},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::{
     container::{self, ContainerEnd, HostError, ImageSpec, Launch, RunDir, Rung, Slot, Spawner},
     model::{Clock, ListDigest, TestId},
-    suite::{Command, DRIVER_DIR, Journal, JournalEvent, JournalLimits, Nonce, Runner, RunnerContext},
+    suite::{
+        Command, DRIVER_DIR, Journal, JournalEvent, JournalLimits, Nonce, Runner, RunnerContext,
+    },
 };
 
 use super::Capped;
@@ -33,7 +38,9 @@ impl Limits {
     /// Returns the limit of a segment that is predicted to last `predicted`.
     #[must_use]
     pub fn for_segment(&self, predicted: Duration) -> Duration {
-        self.shard.unwrap_or_else(|| (predicted * 3).max(Duration::from_secs(600))).max(self.test)
+        self.shard
+            .unwrap_or_else(|| (predicted * 3).max(Duration::from_secs(600)))
+            .max(self.test)
     }
 }
 
@@ -167,8 +174,9 @@ impl Rig {
         let launch = self.launch(self.runner.list(&self.context(nonce, 0)), &[]);
         let journal = Journal::listing(nonce, JournalLimits::new(0, self.limits.output));
         let talk = converse(slot, &launch, journal, self.limits.output);
-        let (end, events, output) =
-            tokio::time::timeout(limit, talk).await.map_err(|_| ListingFailed::TooLong(limit))??;
+        let (end, events, output) = tokio::time::timeout(limit, talk)
+            .await
+            .map_err(|_| ListingFailed::TooLong(limit))??;
         let mut tests = Vec::new();
         let (mut errors, mut notes) = (Vec::new(), Vec::new());
         let (mut version, mut finished) = (None, None);
@@ -176,14 +184,21 @@ impl Rig {
             match event {
                 JournalEvent::Item(test) => tests.push(test),
                 JournalEvent::CollectError { module, text } => {
-                    let (module, text) = (String::from_utf8_lossy(&module), String::from_utf8_lossy(&text));
+                    let (module, text) = (
+                        String::from_utf8_lossy(&module),
+                        String::from_utf8_lossy(&text),
+                    );
                     errors.push(format!("{module}\n{text}"));
                 }
                 JournalEvent::Note(note) => notes.push(note),
-                JournalEvent::Versions { runner, language } => version = Some(format!("{runner}, {language}")),
+                JournalEvent::Versions { runner, language } => {
+                    version = Some(format!("{runner}, {language}"))
+                }
                 JournalEvent::Finished { exit } => finished = Some(exit),
                 JournalEvent::Untrusted(why) => errors.push(why.to_string()),
-                JournalEvent::Started { .. } | JournalEvent::Ended { .. } | JournalEvent::Missing(_) => {}
+                JournalEvent::Started { .. }
+                | JournalEvent::Ended { .. }
+                | JournalEvent::Missing(_) => {}
             }
         }
         if !errors.is_empty() {
@@ -191,13 +206,21 @@ impl Rig {
         }
         if finished.is_none() {
             let output = String::from_utf8_lossy(&output).into_owned();
-            return Err(ListingFailed::Broken { exit: end.exit.to_string(), output });
+            return Err(ListingFailed::Broken {
+                exit: end.exit.to_string(),
+                output,
+            });
         }
         if tests.is_empty() {
             return Err(ListingFailed::Empty);
         }
         let digest = ListDigest::of(&tests);
-        Ok(Listing { tests, digest, notes, version })
+        Ok(Listing {
+            tests,
+            digest,
+            notes,
+            version,
+        })
     }
 }
 

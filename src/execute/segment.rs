@@ -112,7 +112,11 @@ impl<'a, R: Recorder> Follower<'a, R> {
         Self {
             request,
             outlets,
-            journal: Journal::of_run(request.nonce, JournalLimits::new(n, request.limits.output), n),
+            journal: Journal::of_run(
+                request.nonce,
+                JournalLimits::new(n, request.limits.output),
+                n,
+            ),
             current: None,
             started: vec![false; n],
             ended: vec![false; n],
@@ -132,19 +136,33 @@ impl<'a, R: Recorder> Follower<'a, R> {
                 JournalEvent::Started { index, at } => {
                     let index = index as usize;
                     self.started[index] = true;
-                    self.current = Some(Current { index, position: self.next_position, at, since: Instant::now() });
+                    self.current = Some(Current {
+                        index,
+                        position: self.next_position,
+                        at,
+                        since: Instant::now(),
+                    });
                     self.next_position += 1;
                 }
-                JournalEvent::Ended { index, outcome, at, detail } => {
+                JournalEvent::Ended {
+                    index,
+                    outcome,
+                    at,
+                    detail,
+                } => {
                     if let Some(current) = self.current.take() {
                         self.ended[index as usize] = true;
-                        let trial = self.trial(&current, outcome, Some(at.since(current.at)), detail);
+                        let trial =
+                            self.trial(&current, outcome, Some(at.since(current.at)), detail);
                         news.push(self.event_of(&trial));
                         trials.push(trial);
                     }
                 }
                 JournalEvent::CollectError { module, text } => {
-                    let (module, text) = (String::from_utf8_lossy(&module), String::from_utf8_lossy(&text));
+                    let (module, text) = (
+                        String::from_utf8_lossy(&module),
+                        String::from_utf8_lossy(&text),
+                    );
                     self.uncollected.push(format!("{module}: {text}"));
                 }
                 JournalEvent::Note(note) => news.push(Event::Note(note)),
@@ -153,11 +171,16 @@ impl<'a, R: Recorder> Follower<'a, R> {
                     self.untrusted = true;
                     self.reason = Some(why.to_string());
                 }
-                JournalEvent::Item(_) | JournalEvent::Missing(_) | JournalEvent::Versions { .. } => {}
+                JournalEvent::Item(_)
+                | JournalEvent::Missing(_)
+                | JournalEvent::Versions { .. } => {}
             }
         }
         if !trials.is_empty() {
-            self.outlets.recorder.record(self.request.segment, trials).await?;
+            self.outlets
+                .recorder
+                .record(self.request.segment, trials)
+                .await?;
         }
         for event in news {
             // A display that has gone away must not stop a hunt.
@@ -166,7 +189,13 @@ impl<'a, R: Recorder> Follower<'a, R> {
         Ok(())
     }
 
-    fn trial(&self, current: &Current, outcome: Outcome, duration: Option<Duration>, detail: Option<Vec<u8>>) -> TrialRecord {
+    fn trial(
+        &self,
+        current: &Current,
+        outcome: Outcome,
+        duration: Option<Duration>,
+        detail: Option<Vec<u8>>,
+    ) -> TrialRecord {
         let (test, rep) = &self.request.order[current.index];
         TrialRecord {
             position: current.position,
@@ -200,16 +229,26 @@ impl<'a, R: Recorder> Follower<'a, R> {
         }
     }
 
-    fn end_of(&self, killed: Option<Killed>, ended: &ContainerEnd) -> (SegmentEnd, Option<Interruption>) {
+    fn end_of(
+        &self,
+        killed: Option<Killed>,
+        ended: &ContainerEnd,
+    ) -> (SegmentEnd, Option<Interruption>) {
         match killed {
             Some(Killed::Stopped(why)) => (SegmentEnd::Interrupted, Some(why)),
             _ if self.untrusted => (SegmentEnd::Untrusted, None),
             Some(Killed::TestLimit | Killed::ShardLimit) => (SegmentEnd::Timeout, None),
-            None if self.finished == Some(COLLECTION_BROKE) && self.next_position == 0 => (SegmentEnd::Uncollected, None),
+            None if self.finished == Some(COLLECTION_BROKE) && self.next_position == 0 => {
+                (SegmentEnd::Uncollected, None)
+            }
             // With a test still running, the last record says that this test broke the runner off.
-            None if self.finished.is_some() && self.current.is_none() => (SegmentEnd::Completed, None),
+            None if self.finished.is_some() && self.current.is_none() => {
+                (SegmentEnd::Completed, None)
+            }
             // 137: our init says 128 + 9 for a runner that SIGKILL ended.
-            None if ended.usage.oom_kills > 0 && matches!(ended.exit, Exit::Signal(9) | Exit::Code(137)) => {
+            None if ended.usage.oom_kills > 0
+                && matches!(ended.exit, Exit::Signal(9) | Exit::Code(137)) =>
+            {
                 (SegmentEnd::Oom, None)
             }
             None => (SegmentEnd::Crashed, None),
@@ -220,13 +259,17 @@ impl<'a, R: Recorder> Follower<'a, R> {
     fn running_outcome(&self, end: SegmentEnd, killed: Option<Killed>) -> Outcome {
         match end {
             // Over the shard's limit, not its own: it is innocent unless it had the whole segment to itself.
-            SegmentEnd::Timeout if killed == Some(Killed::ShardLimit) && self.next_position > 1 => Outcome::Aborted,
+            SegmentEnd::Timeout if killed == Some(Killed::ShardLimit) && self.next_position > 1 => {
+                Outcome::Aborted
+            }
             SegmentEnd::Timeout => Outcome::Timeout,
             SegmentEnd::Oom => Outcome::Oom,
             SegmentEnd::Interrupted => Outcome::Aborted,
             SegmentEnd::Infra => Outcome::Infra,
             SegmentEnd::Untrusted => Outcome::Untrusted,
-            SegmentEnd::Completed | SegmentEnd::Crashed | SegmentEnd::Uncollected => Outcome::Crashed,
+            SegmentEnd::Completed | SegmentEnd::Crashed | SegmentEnd::Uncollected => {
+                Outcome::Crashed
+            }
         }
     }
 
@@ -257,7 +300,12 @@ impl<'a, R: Recorder> Follower<'a, R> {
         }
         if end == SegmentEnd::Completed {
             // The runner says it is through its list: what it never started it does not know any more.
-            for (index, _) in self.started.iter().enumerate().filter(|(_, started)| !**started) {
+            for (index, _) in self
+                .started
+                .iter()
+                .enumerate()
+                .filter(|(_, started)| !**started)
+            {
                 let (test, rep) = &self.request.order[index];
                 last.push(TrialRecord {
                     position: self.next_position,
@@ -274,9 +322,17 @@ impl<'a, R: Recorder> Follower<'a, R> {
         }
         if !self.uncollected.is_empty() {
             let errors = std::mem::take(&mut self.uncollected).join("\n");
-            self.reason = Some(self.reason.take().map_or(errors.clone(), |why| format!("{why}\n{errors}")));
+            self.reason = Some(
+                self.reason
+                    .take()
+                    .map_or(errors.clone(), |why| format!("{why}\n{errors}")),
+            );
         }
-        let cut = self.started.iter().position(|started| !started).unwrap_or(self.started.len());
+        let cut = self
+            .started
+            .iter()
+            .position(|started| !started)
+            .unwrap_or(self.started.len());
         Report {
             end,
             interruption,
@@ -286,7 +342,9 @@ impl<'a, R: Recorder> Follower<'a, R> {
                 Exit::Code(code) => i64::from(code),
                 Exit::Signal(signal) => 256 + i64::from(signal),
             }),
-            usage: ended.as_ref().map_or_else(|_| Usage::default(), |ended| ended.usage),
+            usage: ended
+                .as_ref()
+                .map_or_else(|_| Usage::default(), |ended| ended.usage),
             order_differs: self.journal.order_differs(),
             reason: self.reason,
             output: output.into_bytes(),
@@ -326,7 +384,11 @@ impl Report {
 }
 
 /// Reads the next bytes; an error of a pipe is its end.
-async fn read_some(source: &mut (impl AsyncRead + Unpin), buffer: &mut [u8], open: &mut bool) -> usize {
+async fn read_some(
+    source: &mut (impl AsyncRead + Unpin),
+    buffer: &mut [u8],
+    open: &mut bool,
+) -> usize {
     let read = source.read(buffer).await.unwrap_or(0);
     *open = read > 0;
     read

@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     container::Slot,
-    model::{Cause, ListDigest, Outcome, SegmentClose, SegmentEnd, SegmentOpen, TestId, TrialRecord},
+    model::{
+        Cause, ListDigest, Outcome, SegmentClose, SegmentEnd, SegmentOpen, TestId, TrialRecord,
+    },
     store::StoreError,
 };
 
@@ -76,7 +78,14 @@ impl<R: Recorder> Worker<R> {
         events: mpsc::Sender<Event>,
         stop: watch::Receiver<Stop>,
     ) -> Self {
-        Self { index, rig, slot, recorder, events, stop }
+        Self {
+            index,
+            rig,
+            slot,
+            recorder,
+            events,
+            stop,
+        }
     }
 
     /// Runs a shard to its end.
@@ -101,15 +110,25 @@ impl<R: Recorder> Worker<R> {
             // A runner that dies before its first test says nothing about tests: it is the host's or the suite's trouble.
             let silent = report.cut == 0 && report.running.is_none();
             let end = match report.end {
-                SegmentEnd::Crashed | SegmentEnd::Oom | SegmentEnd::Timeout if silent => SegmentEnd::Infra,
+                SegmentEnd::Crashed | SegmentEnd::Oom | SegmentEnd::Timeout if silent => {
+                    SegmentEnd::Infra
+                }
                 other => other,
             };
-            let failed = matches!(end, SegmentEnd::Infra) || (end == SegmentEnd::Untrusted && silent);
+            let failed =
+                matches!(end, SegmentEnd::Infra) || (end == SegmentEnd::Untrusted && silent);
             host_failures += u32::from(failed);
             let give_up = failed && host_failures >= ATTEMPTS;
             let over = report.over.clone();
             let (cut, recorded) = (report.cut, report.recorded);
-            self.close(&assignment, segment, &order, Report { end, ..report }, give_up).await?;
+            self.close(
+                &assignment,
+                segment,
+                &order,
+                Report { end, ..report },
+                give_up,
+            )
+            .await?;
             match end {
                 SegmentEnd::Interrupted => return Ok(ShardEnd::Interrupted),
                 SegmentEnd::Uncollected => return Ok(ShardEnd::Uncollected),
@@ -120,7 +139,11 @@ impl<R: Recorder> Worker<R> {
                 SegmentEnd::Infra => {
                     attempt += 1;
                     if recorded > 0 {
-                        cause = Some(Cause { parent: segment, cut, end });
+                        cause = Some(Cause {
+                            parent: segment,
+                            cut,
+                            end,
+                        });
                     }
                     self.back_off(host_failures).await;
                 }
@@ -128,7 +151,13 @@ impl<R: Recorder> Worker<R> {
                 | SegmentEnd::Timeout
                 | SegmentEnd::Crashed
                 | SegmentEnd::Oom
-                | SegmentEnd::Untrusted => cause = Some(Cause { parent: segment, cut, end }),
+                | SegmentEnd::Untrusted => {
+                    cause = Some(Cause {
+                        parent: segment,
+                        cut,
+                        end,
+                    })
+                }
             }
             let mut rest = over.into_iter().map(|over| !over);
             order.retain(|_| rest.next().unwrap_or(false));
@@ -162,7 +191,10 @@ impl<R: Recorder> Worker<R> {
 
     /// The segments that run now, by worker; without our own while none of ours runs.
     fn neighbours(&self) -> MutexGuard<'_, BTreeMap<u32, i64>> {
-        self.rig.running.lock().expect("nobody panics while holding this lock")
+        self.rig
+            .running
+            .lock()
+            .expect("nobody panics while holding this lock")
     }
 
     async fn segment(
@@ -172,7 +204,10 @@ impl<R: Recorder> Worker<R> {
         order: &[(TestId, u8)],
     ) -> Result<Report, StoreError> {
         let nonce = Rig::nonce();
-        let command = self.rig.runner.run(&self.rig.context(nonce, assignment.seed32), order);
+        let command = self
+            .rig
+            .runner
+            .run(&self.rig.context(nonce, assignment.seed32), order);
         let request = Request {
             order,
             launch: self.rig.launch(command, &assignment.factors),
@@ -182,7 +217,11 @@ impl<R: Recorder> Worker<R> {
             shard: assignment.shard,
             segment,
         };
-        let started = Event::SegmentStarted { worker: self.index, shard: assignment.shard, trials: order.len() };
+        let started = Event::SegmentStarted {
+            worker: self.index,
+            shard: assignment.shard,
+            trials: order.len(),
+        };
         self.events.send(started).await.ok();
         let mut slot = match self.slot.take() {
             Some(slot) => slot,
@@ -191,7 +230,11 @@ impl<R: Recorder> Worker<R> {
                 Err(trouble) => return Ok(Report::never_ran(&trouble, order.len())),
             },
         };
-        let outlets = Outlets { recorder: &self.recorder, events: &self.events, stop: self.stop.clone() };
+        let outlets = Outlets {
+            recorder: &self.recorder,
+            events: &self.events,
+            stop: self.stop.clone(),
+        };
         let report = run_segment(&mut slot, &request, &outlets).await?;
         // A slot that failed is dropped with whatever is in it: a new one is cheaper than knowing what broke.
         if !report.slot_failed {
@@ -210,20 +253,25 @@ impl<R: Recorder> Worker<R> {
     ) -> Result<(), StoreError> {
         if give_up {
             let left = order.iter().zip(&report.over).filter(|(_, over)| !**over);
-            report.last.extend(left.zip(report.recorded..).map(|(((test, rep), _), position)| TrialRecord {
-                position,
-                test: test.clone(),
-                rep: *rep,
-                outcome: Outcome::Infra,
-                started: None,
-                duration: None,
-                detail: None,
-            }));
+            report.last.extend(
+                left.zip(report.recorded..)
+                    .map(|(((test, rep), _), position)| TrialRecord {
+                        position,
+                        test: test.clone(),
+                        rep: *rep,
+                        outcome: Outcome::Infra,
+                        started: None,
+                        duration: None,
+                        detail: None,
+                    }),
+            );
         }
         let log = if report.output.is_empty() || report.end == SegmentEnd::Completed {
             None
         } else {
-            self.recorder.keep_log(segment, std::mem::take(&mut report.output)).await
+            self.recorder
+                .keep_log(segment, std::mem::take(&mut report.output))
+                .await
         };
         let news: Vec<Event> = report
             .last
@@ -255,7 +303,9 @@ impl<R: Recorder> Worker<R> {
             reason: report.reason,
             log,
         };
-        self.recorder.close_segment(segment, close, report.last).await?;
+        self.recorder
+            .close_segment(segment, close, report.last)
+            .await?;
         for event in news.into_iter().chain([ended]) {
             self.events.send(event).await.ok();
         }
@@ -282,13 +332,22 @@ struct HostLoad {
 impl HostLoad {
     fn read() -> Self {
         let load = std::fs::read_to_string("/proc/loadavg").ok();
-        let load = load.as_deref().and_then(|text| text.split(' ').next()).and_then(milli);
+        let load = load
+            .as_deref()
+            .and_then(|text| text.split(' ').next())
+            .and_then(milli);
         let pressure = std::fs::read_to_string("/proc/pressure/cpu").ok();
         let pressure = pressure.as_deref().and_then(|text| {
             let some = text.lines().find(|line| line.starts_with("some"))?;
-            milli(some.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?)
+            milli(
+                some.split_whitespace()
+                    .find_map(|word| word.strip_prefix("avg10="))?,
+            )
         });
-        Self { load_milli: load, cpu_pressure_milli: pressure }
+        Self {
+            load_milli: load,
+            cpu_pressure_milli: pressure,
+        }
     }
 }
 
@@ -296,7 +355,11 @@ impl HostLoad {
 fn milli(text: &str) -> Option<u32> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let part: String = part.chars().chain("000".chars()).take(3).collect();
-    whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(part.parse().ok()?)
+    whole
+        .parse::<u32>()
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(part.parse().ok()?)
 }
 
 #[cfg(test)]

@@ -174,6 +174,12 @@ pub enum TokenError {
     },
 }
 
+impl fmt::Display for ShortDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Handle::from_bits(self.0.into(), HandleLength::Six), f)
+    }
+}
+
 impl ShortDigest {
     /// Rebuilds a digest from its 30 bits. Higher bits are dropped.
     #[must_use]

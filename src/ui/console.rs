@@ -53,8 +53,8 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// The terminal, or what stands for it.
-#[derive(Debug)]
+/// The terminal, or what stands for it. Clones write to the same place.
+#[derive(Clone, Debug)]
 pub struct Console {
     verbosity: Verbosity,
     colour: bool,

@@ -7,7 +7,7 @@ mod console;
 pub mod escape;
 mod progress;
 mod table;
-mod text;
+pub mod text;
 
 pub use console::{ColourChoice, Console, Verbosity};
 pub use progress::{HuntState, HuntView, Progress, line, screen};

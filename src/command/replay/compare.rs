@@ -38,13 +38,23 @@ pub(super) fn compare(target: &Target, shard: &RecordedShard) -> Comparison {
         differences: Vec::new(),
         failing: Vec::new(),
         same_failure: 0,
-        order_differs: shard.segments.iter().any(|(_, close)| close.as_ref().is_some_and(|close| close.order_differs)),
+        order_differs: shard
+            .segments
+            .iter()
+            .any(|(_, close)| close.as_ref().is_some_and(|close| close.order_differs)),
     };
-    for (_, trial) in shard.trials.iter().filter(|(_, trial)| !trial.outcome.is_void()) {
+    for (_, trial) in shard
+        .trials
+        .iter()
+        .filter(|(_, trial)| !trial.outcome.is_void())
+    {
         comparison.trials += 1;
         let failing = trial.outcome.is_failing();
         let signature = trial.detail.as_deref().filter(|_| failing).map(signature);
-        let shown = Shown { outcome: trial.outcome, signature };
+        let shown = Shown {
+            outcome: trial.outcome,
+            signature,
+        };
         let known = target.recorded.get(&(trial.test.clone(), trial.rep));
         if let Some(known) = known {
             comparison.recorded += 1;
@@ -52,7 +62,10 @@ pub(super) fn compare(target: &Target, shard: &RecordedShard) -> Comparison {
                 comparison.as_recorded += 1;
             } else {
                 let name = String::from_utf8_lossy(trial.test.as_bytes());
-                comparison.differences.push(format!("{name}: {} then, {} now", known.outcome, shown.outcome));
+                comparison.differences.push(format!(
+                    "{name}: {} then, {} now",
+                    known.outcome, shown.outcome
+                ));
             }
         }
         if failing && (target.watch.is_empty() || target.watch.contains(&trial.test)) {
@@ -73,12 +86,19 @@ impl Comparison {
     pub(super) fn line(&self) -> String {
         let mut line = text::plural(self.trials as u64, "trial");
         if self.recorded > 0 {
-            line += &format!(", {} of {} outcomes as recorded", self.as_recorded, self.recorded);
+            line += &format!(
+                ", {} of {} outcomes as recorded",
+                self.as_recorded, self.recorded
+            );
         }
         match self.failing.len() {
             0 => {}
             failing if self.recorded > 0 => {
-                line += &format!(", {} failed, {} with the recorded failure", text::plural(failing as u64, "watched test"), self.same_failure);
+                line += &format!(
+                    ", {} failed, {} with the recorded failure",
+                    text::plural(failing as u64, "watched test"),
+                    self.same_failure
+                );
             }
             failing => line += &format!(", {} failed", text::plural(failing as u64, "test")),
         }

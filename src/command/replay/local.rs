@@ -60,7 +60,8 @@ impl Local {
         let runner = runner(settings)?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| broken(error.to_string()))?;
-        let path = std::env::temp_dir().join(format!("soakhound-{:016x}", u64::from_le_bytes(random)));
+        let path =
+            std::env::temp_dir().join(format!("soakhound-{:016x}", u64::from_le_bytes(random)));
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).map_err(broken)?;
@@ -103,7 +104,10 @@ impl Local {
         });
         let names: Vec<TestId> = names.collect();
         if names.is_empty() {
-            return Err(Failure::new(ExitCode::Suite, "the suite lists no tests on this machine"));
+            return Err(Failure::new(
+                ExitCode::Suite,
+                "the suite lists no tests on this machine",
+            ));
         }
         let runner = self.runner;
         self.tests = Arc::new(Tests::new(names, |test| runner.module_of(test)));
@@ -116,17 +120,30 @@ impl Local {
     /// [`Failure`] when the process cannot be started.
     pub(super) fn run(&self, target: &Target) -> Result<RecordedShard, Failure> {
         let nonce = Rig::nonce();
-        let command = self.runner.run(&self.context(nonce, target.seed32), &target.order);
-        let journal = Journal::of_run(nonce, JournalLimits::new(target.order.len(), self.output_cap), target.order.len());
+        let command = self
+            .runner
+            .run(&self.context(nonce, target.seed32), &target.order);
+        let journal = Journal::of_run(
+            nonce,
+            JournalLimits::new(target.order.len(), self.output_cap),
+            target.order.len(),
+        );
         let mut shard = RecordedShard::default();
         let mut current = None;
         for event in self.talk(command, &target.variables, journal)? {
             match event {
                 JournalEvent::Started { index, at } => current = Some((index, at)),
-                JournalEvent::Ended { index, outcome, at, detail } => {
+                JournalEvent::Ended {
+                    index,
+                    outcome,
+                    at,
+                    detail,
+                } => {
                     let started = current.take().map(|(_, at)| at);
                     let duration = started.map(|started| at.since(started));
-                    shard.trials.push((0, trial(target, shard.trials.len(), index, outcome, detail)));
+                    shard
+                        .trials
+                        .push((0, trial(target, shard.trials.len(), index, outcome, detail)));
                     if let Some((_, last)) = shard.trials.last_mut() {
                         (last.started, last.duration) = (started, duration);
                     }
@@ -135,7 +152,10 @@ impl Local {
             }
         }
         if let Some((index, _)) = current {
-            shard.trials.push((0, trial(target, shard.trials.len(), index, Outcome::Crashed, None)));
+            shard.trials.push((
+                0,
+                trial(target, shard.trials.len(), index, Outcome::Crashed, None),
+            ));
         }
         Ok(shard)
     }
@@ -151,9 +171,19 @@ impl Local {
         std::fs::write(&results, b"").map_err(broken)?;
         std::fs::write(&job, &command.job).map_err(broken)?;
         let mut process = Command::new("/bin/sh");
-        process.args(["-c", "exec 3>>\"$0\" 4<\"$1\"; shift; exec \"$@\""]).arg(&results).arg(&job).args(&command.argv);
-        process.envs(command.env).envs(factors.iter().cloned()).current_dir(&self.root);
-        process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        process
+            .args(["-c", "exec 3>>\"$0\" 4<\"$1\"; shift; exec \"$@\""])
+            .arg(&results)
+            .arg(&job)
+            .args(&command.argv);
+        process
+            .envs(command.env)
+            .envs(factors.iter().cloned())
+            .current_dir(&self.root);
+        process
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         process.status().map_err(broken)?;
         let mut events = Vec::new();
         let mut file = File::open(&results).map_err(broken)?;
@@ -167,7 +197,13 @@ impl Local {
     }
 }
 
-fn trial(target: &Target, position: usize, index: u32, outcome: Outcome, detail: Option<Vec<u8>>) -> TrialRecord {
+fn trial(
+    target: &Target,
+    position: usize,
+    index: u32,
+    outcome: Outcome,
+    detail: Option<Vec<u8>>,
+) -> TrialRecord {
     let (test, rep) = target.order[index as usize].clone();
     TrialRecord {
         position: u32::try_from(position).expect("an order has fewer than 2^32 places"),

@@ -10,7 +10,10 @@ use crate::{
     command::stream::{factors, named, seed32, variables},
     error::{ExitCode, Failure},
     model::{ListDigest, Outcome, SuiteId, TestId},
-    plan::{Found, Handles, IterationSeed, Minimal, Random, Reference, Row, ShortDigest, Tests, Token, assign, shard},
+    plan::{
+        Found, Handles, IterationSeed, Minimal, Random, Reference, Row, ShortDigest, Tests, Token,
+        assign, shard,
+    },
     store::{Reader, StoreError},
 };
 
@@ -63,7 +66,10 @@ impl Target {
         match self.watch.len() {
             0 => "any failure".to_owned(),
             1..=3 => {
-                let names = self.watch.iter().map(|test| crate::ui::escape::terminal(test.as_bytes()));
+                let names = self
+                    .watch
+                    .iter()
+                    .map(|test| crate::ui::escape::terminal(test.as_bytes()));
                 names.collect::<Vec<_>>().join(", ")
             }
             more => format!("{more} tests that failed when it was recorded"),
@@ -84,7 +90,11 @@ pub(super) fn suite_of(token: &Token) -> Option<SuiteId> {
 ///
 /// # Errors
 /// [`Failure`] with 125 when it cannot be run here at all.
-pub(super) fn resolve(token: &Token, tests: &Tests, reader: Option<&Reader>) -> Result<Target, Failure> {
+pub(super) fn resolve(
+    token: &Token,
+    tests: &Tests,
+    reader: Option<&Reader>,
+) -> Result<Target, Failure> {
     match token {
         Token::Minimal(minimal) => of_handles(minimal, tests),
         Token::Random(random) => of_seed(random, tests, reader),
@@ -93,7 +103,10 @@ pub(super) fn resolve(token: &Token, tests: &Tests, reader: Option<&Reader>) -> 
 }
 
 fn impossible(message: impl Into<String>) -> Failure {
-    Failure::new(ExitCode::Inconclusive, format!("impossible here: {}", message.into()))
+    Failure::new(
+        ExitCode::Inconclusive,
+        format!("impossible here: {}", message.into()),
+    )
 }
 
 fn of_handles(minimal: &Minimal, tests: &Tests) -> Result<Target, Failure> {
@@ -105,8 +118,14 @@ fn of_handles(minimal: &Minimal, tests: &Tests) -> Result<Target, Failure> {
             Found::One(test) => order.push((tests.name(test).clone(), 1)),
             Found::None => missing.push(handle.to_string()),
             Found::Ambiguous(names) => {
-                let names: Vec<String> = names.iter().map(|name| crate::ui::escape::terminal(name.as_bytes())).collect();
-                return Err(impossible(format!("handle {handle} stands for several tests now: {}", names.join(", "))));
+                let names: Vec<String> = names
+                    .iter()
+                    .map(|name| crate::ui::escape::terminal(name.as_bytes()))
+                    .collect();
+                return Err(impossible(format!(
+                    "handle {handle} stands for several tests now: {}",
+                    names.join(", ")
+                )));
             }
         }
     }
@@ -119,10 +138,18 @@ fn of_handles(minimal: &Minimal, tests: &Tests) -> Result<Target, Failure> {
     let drift = if missing.is_empty() {
         Vec::new()
     } else {
-        vec![format!("{} of {of} tests of this order no longer exist: {}", missing.len(), missing.join(", "))]
+        vec![format!(
+            "{} of {of} tests of this order no longer exist: {}",
+            missing.len(),
+            missing.join(", ")
+        )]
     };
     let digest = ListDigest::of(order.iter().map(|(test, _)| test));
-    let watch = order.last().map(|(test, _)| test.clone()).into_iter().collect();
+    let watch = order
+        .last()
+        .map(|(test, _)| test.clone())
+        .into_iter()
+        .collect();
     Ok(Target {
         order,
         digest,
@@ -131,20 +158,28 @@ fn of_handles(minimal: &Minimal, tests: &Tests) -> Result<Target, Failure> {
         recorded: BTreeMap::new(),
         watch,
         failure_rate: None,
-        variables: minimal.factors().iter().map(|set| (OsString::from(&set.factor), OsString::from(&set.level))).collect(),
+        variables: minimal
+            .factors()
+            .iter()
+            .map(|set| (OsString::from(&set.factor), OsString::from(&set.level)))
+            .collect(),
         seed32: 0,
         what: format!("a minimal order of {of}"),
     })
 }
 
 fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Target, Failure> {
-    let here = shard(random.layout, random.seed, tests, random.shard).map_err(|error| impossible(error.to_string()))?;
+    let here = shard(random.layout, random.seed, tests, random.shard)
+        .map_err(|error| impossible(error.to_string()))?;
     let mut order = named(&here, tests);
     let mut drift = Vec::new();
     let known = known_shards(reader, random)?;
     let listed = ShortDigest::from(&tests.digest());
     if listed != random.list {
-        drift.push(format!("the suite lists other tests than then ({} now)", tests.len()));
+        drift.push(format!(
+            "the suite lists other tests than then ({} now)",
+            tests.len()
+        ));
         // With the record at hand the very tests of then are run; without it the seed orders those of now.
         if let (Some(reader), Some(first)) = (reader, known.first()) {
             let then = order_of(reader, *first)?;
@@ -179,7 +214,10 @@ fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Ta
 }
 
 fn known_shards(reader: Option<&Reader>, random: &Random) -> Result<Vec<i64>, StoreError> {
-    reader.map_or_else(|| Ok(Vec::new()), |reader| reader.find_shards(random.seed.0, random.layout, random.shard))
+    reader.map_or_else(
+        || Ok(Vec::new()),
+        |reader| reader.find_shards(random.seed.0, random.layout, random.shard),
+    )
 }
 
 /// The order of a recorded shard, from the revision that it was planned for.
@@ -190,9 +228,15 @@ fn order_of(reader: &Reader, id: i64) -> Result<Vec<(TestId, u8)>, Failure> {
     }
     let revision = reader.revision(row.revision)?;
     // Modules are what a pytest name begins with; other runners will bring their own rule along.
-    let tests = Tests::new(revision.tests, |test| crate::suite::Runner::module_of(&crate::suite::Pytest, test));
-    let all = assign(row.plan.layout, IterationSeed(row.plan.seed), &tests).map_err(|error| impossible(error.to_string()))?;
-    Ok(all.get(usize::from(row.plan.shard)).map(|order| named(order, &tests)).unwrap_or_default())
+    let tests = Tests::new(revision.tests, |test| {
+        crate::suite::Runner::module_of(&crate::suite::Pytest, test)
+    });
+    let all = assign(row.plan.layout, IterationSeed(row.plan.seed), &tests)
+        .map_err(|error| impossible(error.to_string()))?;
+    Ok(all
+        .get(usize::from(row.plan.shard))
+        .map(|order| named(order, &tests))
+        .unwrap_or_default())
 }
 
 /// Keeps what still exists, and says what does not.
@@ -201,33 +245,65 @@ fn existing(then: Vec<(TestId, u8)>, tests: &Tests, drift: &mut Vec<String>) -> 
     let of = then.len();
     let (kept, gone): (Vec<_>, Vec<_>) = then.into_iter().partition(|(test, _)| now.contains(test));
     if !gone.is_empty() {
-        let names: Vec<String> = gone.iter().take(5).map(|(test, _)| String::from_utf8_lossy(test.as_bytes()).into_owned()).collect();
-        let more = if gone.len() > names.len() { format!(", … {} more", gone.len() - names.len()) } else { String::new() };
-        drift.push(format!("{} of {of} tests of this order no longer exist: {}{more}", gone.len(), names.join(", ")));
+        let names: Vec<String> = gone
+            .iter()
+            .take(5)
+            .map(|(test, _)| String::from_utf8_lossy(test.as_bytes()).into_owned())
+            .collect();
+        let more = if gone.len() > names.len() {
+            format!(", … {} more", gone.len() - names.len())
+        } else {
+            String::new()
+        };
+        drift.push(format!(
+            "{} of {of} tests of this order no longer exist: {}{more}",
+            gone.len(),
+            names.join(", ")
+        ));
     }
     kept
 }
 
 fn of_row(reference: Reference, tests: &Tests, reader: Option<&Reader>) -> Result<Target, Failure> {
     let Some(reader) = reader else {
-        return Err(impossible("this token refers to a row of a database, and there is none here")
-            .hint("name the database with `--db`"));
+        return Err(
+            impossible("this token refers to a row of a database, and there is none here")
+                .hint("name the database with `--db`"),
+        );
     };
     let database = reader.database_id()?;
     if database != reference.database.bits() {
-        let message = format!("this token refers to database {}, this is {}", reference.database, crate::plan::DatabaseId::from_bits(database));
+        let message = format!(
+            "this token refers to database {}, this is {}",
+            reference.database,
+            crate::plan::DatabaseId::from_bits(database)
+        );
         return Err(impossible(message).hint("name the right database with `--db`"));
     }
     let row = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
     let (id, then, recorded_order, what) = match reference.row {
         Row::Shard(id) => {
             let shard = reader.shard(row(id))?;
-            (shard.id, order_of(reader, shard.id)?, shard.plan.order, format!("{} shard {id}", shard.plan.layout.design))
+            (
+                shard.id,
+                order_of(reader, shard.id)?,
+                shard.plan.order,
+                format!("{} shard {id}", shard.plan.layout.design),
+            )
         }
         Row::Segment(id) => {
             let segment = reader.segment(row(id))?;
-            let then = segment.trials.iter().map(|trial| (trial.test.clone(), trial.rep)).collect();
-            (segment.open.shard, then, segment.open.order, format!("segment {id}"))
+            let then = segment
+                .trials
+                .iter()
+                .map(|trial| (trial.test.clone(), trial.rep))
+                .collect();
+            (
+                segment.open.shard,
+                then,
+                segment.open.order,
+                format!("segment {id}"),
+            )
         }
     };
     let plan = reader.shard(id)?.plan;
@@ -258,13 +334,28 @@ fn add_record(target: &mut Target, reader: &Reader, shards: &[i64]) -> Result<()
     for id in shards {
         let mut failed = false;
         for segment in reader.segments_of(*id)? {
-            for trial in reader.segment(segment)?.trials.into_iter().filter(|trial| !trial.outcome.is_void()) {
+            for trial in reader
+                .segment(segment)?
+                .trials
+                .into_iter()
+                .filter(|trial| !trial.outcome.is_void())
+            {
                 failed |= trial.outcome.is_failing();
                 if trial.outcome.is_failing() {
                     target.watch.insert(trial.test.clone());
                 }
-                let signature = trial.detail.as_deref().filter(|_| trial.outcome.is_failing()).map(crate::store::signature);
-                target.recorded.insert((trial.test, trial.rep), Shown { outcome: trial.outcome, signature });
+                let signature = trial
+                    .detail
+                    .as_deref()
+                    .filter(|_| trial.outcome.is_failing())
+                    .map(crate::store::signature);
+                target.recorded.insert(
+                    (trial.test, trial.rep),
+                    Shown {
+                        outcome: trial.outcome,
+                        signature,
+                    },
+                );
             }
         }
         runs += 1;
@@ -275,4 +366,3 @@ fn add_record(target: &mut Target, reader: &Reader, shards: &[i64]) -> Result<()
     }
     Ok(())
 }
-
