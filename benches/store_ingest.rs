@@ -141,7 +141,7 @@ fn trials(
                 ^ iteration.wrapping_mul(0xbf58_476d_1ce4_e5b9);
             // From 0.1 to 100 ms, each power of ten as likely.
             let duration = Duration::from_micros(
-                100 * 10_u64.pow(u32::try_from(dice % 3).expect("small")) + dice % 900,
+                100 * 10_u64.pow(u32::try_from(dice % 4).expect("small")) + dice % 900,
             );
             let started = MonoMicros(clock + i64::try_from(dice % 300).expect("small"));
             clock = started.0 + i64::try_from(duration.as_micros()).expect("small");

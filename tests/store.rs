@@ -379,7 +379,9 @@ fn a_shard_is_finished_only_with_one_outcome_per_planned_trial() {
     rest.beside = vec![first];
     let second = it.wait(it.writer.open_segment(&rest)).unwrap();
     let mut trials = passed(1..3);
-    trials.iter_mut().for_each(|t| t.position -= 1);
+    for trial in &mut trials {
+        trial.position -= 1;
+    }
     it.close(second, trials).unwrap();
     it.wait(it.writer.close_shard(shard, ShardState::Finished))
         .unwrap();
@@ -844,6 +846,11 @@ fn kill_at_any_instant_loses_nothing_acknowledged() {
         }
     }
     assert!(acknowledged.len() > 20);
+    let (_writer, start) = Writer::open(&path, &options()).unwrap();
+    assert!(
+        start.died.is_some_and(|holder| holder.pid > 0),
+        "the lock file names the last one killed"
+    );
 }
 
 /// Fills a small file system while a segment is running. Runs in a mount namespace of its own.
@@ -902,7 +909,7 @@ fn fill_the_disk(folder: &Path) {
         assert!(ended.is_ok() || matches!(ended, Err(StoreError::DiskFull { .. })));
         let report = store::check(&path).unwrap();
         assert_eq!((report.trials, report.findings), (40, Vec::new()));
-        println!("survived");
+        std::fs::write(folder.with_extension("survived"), "").unwrap();
     });
 }
 
@@ -912,23 +919,18 @@ fn a_full_disk_loses_no_commit_and_stops_new_work() {
         return fill_the_disk(&folder);
     }
     let folder = tempfile::tempdir().unwrap();
-    let inner = again(
-        "a_full_disk_loses_no_commit_and_stops_new_work",
-        folder.path(),
-    );
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let inner = again("a_full_disk_loses_no_commit_and_stops_new_work", &disk);
     let mut outer = Command::new("unshare");
     outer
         .args(["--user", "--map-root-user", "--mount"])
         .arg(inner.get_program())
         .args(inner.get_args());
-    let output = outer
-        .env("SOAKHOUND_STORE_CASE", folder.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.contains("survived"),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
+    let output = outer.env("SOAKHOUND_STORE_CASE", &disk).output().unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
     );
+    assert!(disk.with_extension("survived").exists(), "{out}\n{err}");
 }

@@ -24,6 +24,14 @@ pub enum StoreError {
         /// Newest version known here.
         known: i64,
     },
+    /// An earlier release wrote it, and it is opened for reading alone; the next hunt upgrades it.
+    #[error("schema version {found} is older than {known}, and reading does not upgrade it")]
+    Older {
+        /// Version in the file.
+        found: i64,
+        /// Version wanted here.
+        known: i64,
+    },
     /// The file belongs to another program; it was left untouched.
     #[error("`{}` is not a Soakhound database (application id {application_id:#010x})", path.display())]
     Foreign {
@@ -186,9 +194,10 @@ impl StoreError {
     }
 
     fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
-        match self {
-            Self::Query { source, .. } => source.sqlite_error_code(),
-            _ => None,
+        if let Self::Query { source, .. } = self {
+            source.sqlite_error_code()
+        } else {
+            None
         }
     }
 
