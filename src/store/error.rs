@@ -144,6 +144,16 @@ pub enum StoreError {
         /// The position.
         position: u32,
     },
+    /// A repetition that the journal's half byte cannot hold.
+    #[error("position {position} of segment {segment} has repetition {rep}, not 1 to 15")]
+    Repetition {
+        /// The segment.
+        segment: i64,
+        /// The position.
+        position: u32,
+        /// The repetition given.
+        rep: u8,
+    },
     /// The shards of one planning do not belong to one iteration.
     #[error("the shards planned together disagree about their iteration, or there are none")]
     MixedPlan,
