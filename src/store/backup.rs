@@ -1,6 +1,6 @@
 //! Copies of a living database, by the online backup interface: never by copying its file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -31,17 +31,35 @@ pub(super) fn copy_database(from: &Connection, to: &Path) -> Result<(), StoreErr
     }
     let copied = copy(from, &partial).and_then(|()| {
         // A hard link, unlike a rename, never replaces a file that came in between.
-        std::fs::hard_link(&partial, to).map_err(|e| match e.kind() {
-            std::io::ErrorKind::AlreadyExists => StoreError::Exists {
-                path: to.to_owned(),
-            },
-            _ => StoreError::io(to, e),
+        std::fs::hard_link(&partial, to).map_err(|e| {
+            if e.kind() == std::io::ErrorKind::AlreadyExists {
+                let path = to.to_owned();
+                StoreError::Exists { path }
+            } else {
+                StoreError::io(to, e)
+            }
         })
     });
-    std::fs::remove_file(&partial)
-        .map_err(|e| StoreError::io(&partial, e))
-        .and(copied)?;
+    let removed = std::fs::remove_file(&partial).map_err(|e| StoreError::io(&partial, e));
+    copied.and(removed)?;
     sync_folder(to)
+}
+
+/// Copies an open database beside itself before it is upgraded from `version`. An earlier upgrade that
+/// was cut off may have left a copy: it is kept, and this one gets the next free number.
+pub(super) fn copy_to_free_name(
+    from: &Connection,
+    database: &Path,
+    version: i64,
+) -> Result<PathBuf, StoreError> {
+    let mut number = 1;
+    loop {
+        let copy = open::beside(database, &format!("v{version}-{number}"));
+        match copy_database(from, &copy) {
+            Err(StoreError::Exists { .. }) => number += 1,
+            other => return other.map(|()| copy),
+        }
+    }
 }
 
 fn copy(from: &Connection, partial: &Path) -> Result<(), StoreError> {
@@ -74,4 +92,25 @@ fn sync_folder(file: &Path) -> Result<(), StoreError> {
     };
     let synced = std::fs::File::open(folder).and_then(|f| f.sync_all());
     synced.map_err(|e| StoreError::io(folder, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_before_an_upgrade_never_takes_the_place_of_an_earlier_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("hunt.db");
+        let from = Connection::open(&database).unwrap();
+        from.execute_batch("CREATE TABLE old (id INTEGER) STRICT;")
+            .unwrap();
+        let first = copy_to_free_name(&from, &database, 1).unwrap();
+        let kept = std::fs::read(&first).unwrap();
+        from.execute_batch("DROP TABLE old;").unwrap();
+        let second = copy_to_free_name(&from, &database, 1).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(std::fs::read(&first).unwrap(), kept);
+        assert!(!open::beside(&first, "partial").exists());
+    }
 }

@@ -237,7 +237,7 @@ mod tests {
             test: 1,
             rep: 1,
             outcome: Outcome::Passed,
-            times: Times::new(Some(MonoMicros(at)), Some(Duration::from_micros(9_000))),
+            times: Times::new(Some(MonoMicros(at)), Some(Duration::from_millis(9))),
         };
         assert!(pack_times(&[row(1_000), row(10_500)], MonoMicros(0)).len() <= 8);
     }

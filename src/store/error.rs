@@ -24,6 +24,14 @@ pub enum StoreError {
         /// Newest version known here.
         known: i64,
     },
+    /// An earlier release wrote it, and it is opened for reading alone; the next hunt upgrades it.
+    #[error("schema version {found} is older than {known}, and reading does not upgrade it")]
+    Older {
+        /// Version in the file.
+        found: i64,
+        /// Version wanted here.
+        known: i64,
+    },
     /// The file belongs to another program; it was left untouched.
     #[error("`{}` is not a Soakhound database (application id {application_id:#010x})", path.display())]
     Foreign {
@@ -136,6 +144,16 @@ pub enum StoreError {
         /// The position.
         position: u32,
     },
+    /// A repetition that the journal's half byte cannot hold.
+    #[error("position {position} of segment {segment} has repetition {rep}, not 1 to 15")]
+    Repetition {
+        /// The segment.
+        segment: i64,
+        /// The position.
+        position: u32,
+        /// The repetition given.
+        rep: u8,
+    },
     /// The shards of one planning do not belong to one iteration.
     #[error("the shards planned together disagree about their iteration, or there are none")]
     MixedPlan,
@@ -186,9 +204,10 @@ impl StoreError {
     }
 
     fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
-        match self {
-            Self::Query { source, .. } => source.sqlite_error_code(),
-            _ => None,
+        if let Self::Query { source, .. } = self {
+            source.sqlite_error_code()
+        } else {
+            None
         }
     }
 

@@ -39,9 +39,12 @@ pub fn write_log(
 ) -> Result<String, StoreError> {
     let name = format!("logs/{hunt}/{segment}.log.zst");
     let path = folder.join(&name);
-    let parent = path.parent().expect("the name has folders");
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
-    made.map_err(|e| StoreError::io(parent, e))?;
+    let parent = folder.join(format!("logs/{hunt}"));
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&parent);
+    made.map_err(|e| StoreError::io(&parent, e))?;
     let partial = path.with_extension("partial");
     let written = File::create(&partial).and_then(|file| {
         let mut encoder = zstd::Encoder::new(file, 0)?;

@@ -124,8 +124,7 @@ pub(super) fn open_for_writing(
     settings(&connection).map_err(|e| StoreError::query("settings", e))?;
     let upgraded = match found {
         Found::Database { version } if version < known() => {
-            let copy = beside(path, &format!("before-{}", known()));
-            super::backup::copy_database(&connection, &copy)?;
+            let copy = super::backup::copy_to_free_name(&connection, path, version)?;
             Some((version, copy))
         }
         Found::Nothing | Found::Database { .. } => None,
@@ -149,8 +148,11 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
             path,
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         ),
-        // An older one gains its tables when a hunt opens it next.
-        Found::Database { .. } | Found::Nothing => Err(StoreError::Missing {
+        Found::Database { version } => Err(StoreError::Older {
+            found: version,
+            known: known(),
+        }),
+        Found::Nothing => Err(StoreError::Missing {
             path: path.to_owned(),
         }),
     }

@@ -134,7 +134,7 @@ impl Reader {
     }
 
     /// Returns the mean duration of each test in the newest segments of a suite, by name. Tests whose
-    /// duration was not seen there are absent; only trials that passed or failed by themselves count.
+    /// duration was not seen there are absent; only trials that ended by themselves count.
     ///
     /// # Errors
     /// When the database cannot be read.

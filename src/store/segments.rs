@@ -68,6 +68,13 @@ impl Running {
         trials: Vec<TrialRecord>,
     ) -> Result<(), StoreError> {
         for trial in trials {
+            if !(1..16).contains(&trial.rep) {
+                return Err(StoreError::Repetition {
+                    segment: self.id,
+                    position: trial.position,
+                    rep: trial.rep,
+                });
+            }
             let row = Packed {
                 test: names.find(connection, &trial.test)?,
                 rep: trial.rep,

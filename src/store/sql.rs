@@ -201,9 +201,9 @@ mod tests {
 
     fn fresh() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        STEPS
-            .iter()
-            .for_each(|step| connection.execute_batch(step).unwrap());
+        for step in STEPS {
+            connection.execute_batch(step).unwrap();
+        }
         connection
     }
 

@@ -1,0 +1,245 @@
+//! Prints how fast the store takes outcomes in and how many bytes each of them costs on disk.
+//!
+//! `cargo bench --bench store_ingest [-- ROWS [SIDE_BY_SIDE]]`: one million rows of one segment at a time
+//! unless told otherwise. Segments have 250 trials and are recorded in commits of 250 rows.
+
+use std::time::{Duration, Instant};
+
+use soakhound::model::{
+    Design, Grouping, HuntKind, Layout, ListDigest, MonoMicros, Outcome, SegmentClose, SegmentEnd,
+    SegmentOpen, ShardPlan, ShardState, TestId, TrialRecord, UnixMillis, Usage,
+};
+use soakhound::store::{
+    HuntStart, LeaseStart, OpenOptions, Reader, RevisionStart, StoreError, SuiteKey, Writer,
+};
+
+/// Tests in the suite; one iteration runs each once.
+const TESTS: u32 = 5_000;
+/// Trials of a segment, and rows of a commit.
+const TRIALS: u32 = 250;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut numbers = std::env::args()
+        .skip(1)
+        .filter_map(|word| word.parse::<u64>().ok());
+    let rows = numbers.next().unwrap_or(1_000_000);
+    let side_by_side = numbers
+        .next()
+        .unwrap_or(1)
+        .clamp(1, u64::from(TESTS / TRIALS));
+    // Beside the build, because a temporary folder may be in memory.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let path = folder.path().join("hunt.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let (writer, _) = Writer::open(&path, &OpenOptions::at(UnixMillis(0)))?;
+    let tests: Vec<_> = (0..TESTS)
+        .map(|i| {
+            TestId::new(format!("tests/test_module_{}.py::test_case_{i}", i / 50))
+                .expect("short and not empty")
+        })
+        .collect();
+    let key = SuiteKey {
+        name: "bench".into(),
+        runner: "pytest".into(),
+    };
+    let start = hunt_start(key.clone());
+    let revision = RevisionStart {
+        suite: key,
+        tests: tests.clone(),
+        snapshot: [0; 32],
+        environment: [0; 32],
+        git: None,
+        at: UnixMillis(0),
+    };
+    let hunt = runtime.block_on(writer.begin_hunt(&start))?.id;
+    let revision = runtime.block_on(writer.register_revision(&revision))?;
+
+    let begun = Instant::now();
+    let iterations = rows.div_ceil(u64::from(TESTS));
+    for iteration in 0..iterations {
+        let plans = plans(iteration);
+        let shards = runtime.block_on(writer.plan_iteration(hunt, revision, &plans))?;
+        for group in shards.chunks(usize::try_from(side_by_side)?) {
+            runtime.block_on(run_side_by_side(&writer, group, iteration, &tests))?;
+        }
+    }
+    runtime.block_on(writer.shutdown())?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let rows = iterations * u64::from(TESTS);
+    let bytes = path.metadata()?.len();
+    let reader = Reader::open(&path)?;
+    let asked = Instant::now();
+    let status = reader.status(hunt)?;
+    let answered = asked.elapsed();
+    assert_eq!(
+        status.outcomes.sum(|_| true),
+        rows,
+        "every outcome is counted once"
+    );
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::print_stdout,
+        reason = "figures for a person"
+    )]
+    {
+        println!(
+            "{rows} outcomes, {side_by_side} side by side: {:.0} rows/s, {:.2} bytes per outcome, status in {:.1} ms",
+            rows as f64 / seconds,
+            bytes as f64 / rows as f64,
+            answered.as_secs_f64() * 1e3,
+        );
+    }
+    Ok(())
+}
+
+async fn run_side_by_side(
+    writer: &Writer,
+    shards: &[i64],
+    iteration: u64,
+    tests: &[TestId],
+) -> Result<(), StoreError> {
+    let mut segments = Vec::new();
+    for shard in shards {
+        segments.push(writer.open_segment(&opening(*shard)).await?);
+    }
+    // Half of each segment first, so that side by side they really interleave.
+    for (segment, shard) in segments.iter().zip(shards) {
+        if shards.len() > 1 {
+            writer
+                .record(*segment, trials(*shard, iteration, tests, 0..TRIALS / 2))
+                .await?;
+        }
+    }
+    for (segment, shard) in segments.iter().zip(shards) {
+        let from = if shards.len() > 1 { TRIALS / 2 } else { 0 };
+        writer
+            .close_segment(
+                *segment,
+                closing(),
+                trials(*shard, iteration, tests, from..TRIALS),
+            )
+            .await?;
+        writer.close_shard(*shard, ShardState::Finished).await?;
+    }
+    Ok(())
+}
+
+fn trials(
+    shard: i64,
+    iteration: u64,
+    tests: &[TestId],
+    positions: std::ops::Range<u32>,
+) -> Vec<TrialRecord> {
+    let mut clock = 1_000_000_i64;
+    positions
+        .map(|position| {
+            let place = (shard.unsigned_abs() * 250 + u64::from(position) * 37 + iteration * 11)
+                % u64::from(TESTS);
+            // Multiplying by a number without a common factor walks through every test once.
+            let test = &tests[usize::try_from(place).expect("below the number of tests")];
+            let dice = (place + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ iteration.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            // From 0.1 to 100 ms, each power of ten as likely.
+            let duration = Duration::from_micros(
+                100 * 10_u64.pow(u32::try_from(dice % 4).expect("small")) + dice % 900,
+            );
+            let started = MonoMicros(clock + i64::try_from(dice % 300).expect("small"));
+            clock = started.0 + i64::try_from(duration.as_micros()).expect("small");
+            let failing = dice.is_multiple_of(2_000);
+            TrialRecord {
+                position,
+                test: test.clone(),
+                rep: 1,
+                outcome: if failing {
+                    Outcome::Failed
+                } else {
+                    Outcome::Passed
+                },
+                started: Some(started),
+                duration: Some(duration),
+                detail: failing.then(|| format!("E   AssertionError: {dice}").into_bytes()),
+            }
+        })
+        .collect()
+}
+
+fn plans(iteration: u64) -> Vec<ShardPlan> {
+    let shards = TESTS / TRIALS;
+    (0..shards)
+        .map(|shard| ShardPlan {
+            plan_index: (iteration * u64::from(shards) + u64::from(shard)).cast_signed(),
+            iteration: iteration.cast_signed(),
+            shard: u16::try_from(shard).expect("few shards"),
+            seed: iteration,
+            algorithm: 1,
+            layout: Layout {
+                design: Design::Free,
+                shards: u16::try_from(shards).expect("few shards"),
+                grouping: Grouping::Interleaved,
+                class: 0,
+            },
+            drawn_with: 0.4,
+            trials: TRIALS,
+            order: ListDigest::from_bytes([1; 32]),
+            explicit_order: None,
+            factors: Vec::new(),
+        })
+        .collect()
+}
+
+fn hunt_start(suite: SuiteKey) -> HuntStart {
+    let lease = LeaseStart {
+        host: "bench".into(),
+        boot_id: String::new(),
+        pid: 1,
+        tool: "bench".into(),
+        workers: 1,
+        at: UnixMillis(0),
+    };
+    HuntStart {
+        suite,
+        kind: HuntKind::Hunt,
+        master_seed: 1,
+        nonce: [0; 16],
+        algorithm: 1,
+        config: serde_json::Value::Null,
+        ends: None,
+        lease,
+    }
+}
+
+fn opening(shard: i64) -> SegmentOpen {
+    SegmentOpen {
+        shard,
+        attempt: 1,
+        cause: None,
+        trials: TRIALS,
+        order: ListDigest::from_bytes([1; 32]),
+        worker: 0,
+        started: MonoMicros(1_000_000),
+        started_at: UnixMillis(1_795_310_040_000),
+        load_milli: Some(1_200),
+        cpu_pressure_milli: Some(5_000),
+        beside: Vec::new(),
+    }
+}
+
+fn closing() -> SegmentClose {
+    SegmentClose {
+        end: SegmentEnd::Completed,
+        interruption: None,
+        ended: MonoMicros(9_000_000),
+        ended_at: UnixMillis(1_795_310_049_000),
+        running: None,
+        exit: Some(0),
+        usage: Usage {
+            cpu: Some(Duration::from_secs(3)),
+            peak_memory: Some(90 << 20),
+            oom_kills: 0,
+            stragglers: 0,
+        },
+        order_differs: false,
+        reason: None,
+        log: Some("logs/1/12345.log.zst".into()),
+    }
+}
