@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod left;
+pub(crate) mod truth;
 pub(crate) mod venv;
 
 use std::ffi::OsStr;
