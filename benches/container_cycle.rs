@@ -152,6 +152,7 @@ impl Ours {
                 tmp_bytes: 1 << 30,
             },
             job: vec![b'x'; 8192],
+            harvest: None,
         };
         let runtime = Builder::new_current_thread()
             .enable_all()

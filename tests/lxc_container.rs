@@ -124,6 +124,7 @@ fn shell(script: &str) -> Launch {
             tmp_bytes: 64 << 20,
         },
         job: b"the job".to_vec(),
+        harvest: None,
     }
 }
 

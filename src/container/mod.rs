@@ -22,6 +22,8 @@ mod sweep;
 mod wire;
 
 #[cfg(feature = "lxc")]
+mod harvest;
+#[cfg(feature = "lxc")]
 mod lxc;
 #[cfg(feature = "lxc")]
 mod rootfs;

@@ -25,6 +25,7 @@ use rustix::mount::{
 use rustix::process::{WaitOptions, waitpid};
 use rustix::thread::UnshareFlags;
 
+use super::harvest;
 use super::spec::{ID_COUNT, ImageSpec, InjectedFile, Tree};
 use super::sys::{self, Fork};
 
@@ -92,6 +93,8 @@ enum UpperKind {
 struct Mount {
     /// Name of its read-only view below the scratch folder.
     view: String,
+    /// What it is a view of, on the host.
+    source: PathBuf,
     target: PathBuf,
     kind: MountKind,
 }
@@ -117,7 +120,12 @@ impl Image {
         let lower = view(&spec.lower, plain)?;
         let mut views = Vec::new();
         for bind in &spec.binds {
-            views.push((view(&bind.source, plain)?, &bind.target, false));
+            views.push((
+                view(&bind.source, plain)?,
+                &bind.source,
+                &bind.target,
+                false,
+            ));
         }
         for tree in &spec.trees {
             let map = ids
@@ -125,7 +133,7 @@ impl Image {
                 .then(|| owner_map(base, tree, spec))
                 .transpose()?;
             let shift = map.as_ref().map(OwnedFd::as_fd);
-            views.push((view(&tree.source, shift)?, &tree.target, true));
+            views.push((view(&tree.source, shift)?, &tree.source, &tree.target, true));
         }
         tmpfs(SCRATCH, "mode=0755,size=4m")?;
         let lower_path = Path::new(SCRATCH).join("lower");
@@ -133,7 +141,7 @@ impl Image {
         make_dir(Path::new(CONTAINER))?;
         attach(&lower, &lower_path)?;
         let mut mounts = Vec::new();
-        for (number, (detached, target, tree)) in views.into_iter().enumerate() {
+        for (number, (detached, source, target, tree)) in views.into_iter().enumerate() {
             let view = format!("v{number}");
             let path = Path::new(SCRATCH).join(&view);
             let found = fstat(&detached).map_err(step(format_args!("look at `{view}`")))?;
@@ -158,6 +166,7 @@ impl Image {
             };
             mounts.push(Mount {
                 view,
+                source: source.clone(),
                 target: target.clone(),
                 kind,
             });
@@ -205,6 +214,19 @@ impl Image {
             root.write(&file.path, &file.contents, file.mode)?;
         }
         Ok(merged)
+    }
+
+    /// Copies the folders called `name` that a container made in its trees into the trees' sources.
+    pub(super) fn harvest(&self, name: &str) -> io::Result<()> {
+        let trees = self
+            .mounts
+            .iter()
+            .filter(|mount| matches!(mount.kind, MountKind::Tree(_)));
+        for tree in trees {
+            let upper = Path::new(CONTAINER).join(format!("{}u", tree.view));
+            harvest::copy(&upper, &tree.source, name)?;
+        }
+        Ok(())
     }
 
     fn fill_upper(&self, upper: &Path, hostname: &str) -> Result<(), Failure> {

@@ -327,7 +327,12 @@ impl Worker {
             .map_err(|error| match container.message() {
                 Some(message) => format!("{error}: {message}"),
                 None => error.to_string(),
-            })
+            })?;
+        // A cache that could not be kept costs time, and nothing else.
+        if let Some(name) = &job.harvest {
+            let _kept = self.image.harvest(name);
+        }
+        Ok(())
     }
 
     fn configure(&self, container: &mut Container, job: &Job, root: &str) -> Result<(), LxcError> {
