@@ -58,7 +58,8 @@ impl World {
             let path = entry.unwrap().path();
             assert!(
                 path.ends_with("lock") || ours.contains(&path.as_path()),
-                "{path:?}"
+                "{}",
+                path.display()
             );
         }
     }
@@ -291,10 +292,16 @@ async fn tree_is_the_users_own_and_its_source_survives_a_deletion_of_everything(
             source: source.clone(),
             target: source.clone(),
         }],
-        binds: vec![Bind {
-            source: library.clone(),
-            target: "/root/.pyenv/lib".into(),
-        }],
+        binds: vec![
+            Bind {
+                source: library.clone(),
+                target: "/root/.pyenv/lib".into(),
+            },
+            Bind {
+                source: library.join("x"),
+                target: "/run/one file".into(),
+            },
+        ],
         files: vec![InjectedFile {
             path: "/run/soakhound/plugin.py".into(),
             contents: b"plugin".to_vec(),
@@ -305,14 +312,14 @@ async fn tree_is_the_users_own_and_its_source_survives_a_deletion_of_everything(
     let mut slot = world.slot(0, &image).await;
     let mut launch = shell(
         "stat -c '%u %a' .; cat test_a.py; echo two > test_a.py; mkdir d; mv test_a.py d/; cat d/*; \
-         cat /root/.pyenv/lib/x; (echo > /root/.pyenv/lib/x) 2>/dev/null || echo kept; \
+         cat /root/.pyenv/lib/x '/run/one file'; (echo > /root/.pyenv/lib/x) 2>/dev/null || echo kept; \
          cat /run/soakhound/plugin.py; (echo > /run/soakhound/plugin.py) 2>/dev/null || echo ' kept'; \
          rm -rf /etc /tmp /bin/* $PWD/* 2>/dev/null; ls -A; exit 3",
     );
     launch.cwd = source.clone();
     let shown = show(&mut slot, &launch).await;
     assert_eq!(
-        shown.output, "1000 700\nonetwo\nlibkept\nplugin kept\n",
+        shown.output, "1000 700\nonetwo\nliblibkept\nplugin kept\n",
         "{}",
         shown.end.log
     );

@@ -367,7 +367,8 @@ impl Drop for Running<'_> {
 
 /// Decodes a wait status.
 fn exit(status: i32) -> Exit {
-    let [code, signal] = [status >> 8, status & 0x7f].map(|bits| (bits & 0xff) as u8);
+    let [low, code, ..] = status.to_le_bytes();
+    let signal = low & 0x7f;
     if signal == 0 {
         Exit::Code(code)
     } else {
