@@ -431,6 +431,52 @@ async fn a_hung_tree_that_ignores_sigterm_is_killed_in_time() {
 }
 
 #[tokio::test]
+async fn a_frozen_container_is_killed_and_its_slot_goes_on() {
+    let world = World::new();
+    let mut slot = world.slot(0, &image()).await;
+    let mut running = slot.start(&shell("echo up; sleep 600")).await.unwrap();
+    let mut output = running.output().unwrap();
+    output.read_exact(&mut [0; 3]).await.unwrap();
+    let name = format!("soakhound-{}-0", world.run.id());
+    let v1 = Path::new("/sys/fs/cgroup/freezer").join(&name);
+    let (file, word) = if v1.exists() {
+        (v1.join("freezer.state"), "FROZEN")
+    } else {
+        (
+            Path::new("/sys/fs/cgroup")
+                .join(&name)
+                .join("cgroup.freeze"),
+            "1",
+        )
+    };
+    fs::write(file, word).unwrap();
+    running.kill().await.unwrap();
+    assert_eq!(running.wait().await.unwrap().exit, Exit::Signal(9));
+    assert_eq!(output.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    drop(running);
+    assert_eq!(show(&mut slot, &shell("echo next")).await.output, "next\n");
+    drop(slot);
+    world.leaves_nothing();
+}
+
+#[tokio::test]
+async fn a_container_can_be_killed_at_any_moment_of_its_start() {
+    let world = World::new();
+    let mut slot = world.slot(0, &image()).await;
+    for pauses in 0..40 {
+        let mut running = slot.start(&shell("sleep 600")).await.unwrap();
+        for _ in 0..pauses * 20 {
+            tokio::task::yield_now().await;
+        }
+        running.kill().await.unwrap();
+        assert_eq!(running.wait().await.unwrap().exit, Exit::Signal(9));
+    }
+    assert_eq!(show(&mut slot, &shell("echo next")).await.output, "next\n");
+    drop(slot);
+    world.leaves_nothing();
+}
+
+#[tokio::test]
 async fn a_daemon_left_behind_is_counted_and_gone() {
     let shown = once(
         &image(),
