@@ -34,7 +34,7 @@ fn main() {
     say("parallel  bare ms  ours ms  ratio  bare/s  ours/s  ratio");
     for parallel in [1, 4, 16] {
         let mut bare: Vec<Bare> = (0..parallel)
-            .map(|n| Bare::new(&run.path().join(format!("bare-{n}"))))
+            .map(|n| Bare::new(&run.path().join(format!("bare-{parallel}-{n}"))))
             .collect();
         let mut ours: Vec<Ours> = (0..parallel)
             .map(|n| Ours::new(&spawner, &run, n, &tree))

@@ -439,7 +439,7 @@ async fn a_frozen_container_is_killed_and_its_slot_goes_on() {
     output.read_exact(&mut [0; 3]).await.unwrap();
     let name = format!("soakhound-{}-0", world.run.id());
     let v1 = Path::new("/sys/fs/cgroup/freezer").join(&name);
-    let (file, word) = if v1.exists() {
+    let (file, state) = if v1.exists() {
         (v1.join("freezer.state"), "FROZEN")
     } else {
         (
@@ -449,7 +449,7 @@ async fn a_frozen_container_is_killed_and_its_slot_goes_on() {
             "1",
         )
     };
-    fs::write(file, word).unwrap();
+    fs::write(file, state).unwrap();
     running.kill().await.unwrap();
     assert_eq!(running.wait().await.unwrap().exit, Exit::Signal(9));
     assert_eq!(output.read_to_end(&mut Vec::new()).await.unwrap(), 0);
@@ -463,9 +463,9 @@ async fn a_frozen_container_is_killed_and_its_slot_goes_on() {
 async fn a_container_can_be_killed_at_any_moment_of_its_start() {
     let world = World::new();
     let mut slot = world.slot(0, &image()).await;
-    for pauses in 0..40 {
+    for round in 0..40 {
         let mut running = slot.start(&shell("sleep 600")).await.unwrap();
-        for _ in 0..pauses * 20 {
+        for _ in 0..round * 20 {
             tokio::task::yield_now().await;
         }
         running.kill().await.unwrap();
