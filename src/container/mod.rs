@@ -44,6 +44,7 @@ pub use worker::slot_main;
 
 /// Runs nothing: this build has no containers.
 #[cfg(not(feature = "lxc"))]
+#[must_use]
 pub fn slot_main(_: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     std::process::ExitCode::FAILURE
 }

@@ -113,7 +113,7 @@ impl Image {
         let base = ids.base;
         let plain = ids
             .shifted
-            .then(|| user_namespace([plain_map(base), plain_map(base)]))
+            .then(|| user_namespace(&[plain_map(base), plain_map(base)]))
             .transpose()?;
         let plain = plain.as_ref().map(OwnedFd::as_fd);
         // All sources are opened before anything is covered.
@@ -147,9 +147,9 @@ impl Image {
             let found = fstat(&detached).map_err(step(format_args!("look at `{view}`")))?;
             let folder = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
             if folder {
-                make_dir(&path)?
+                make_dir(&path)?;
             } else {
-                make_file(&path)?
+                make_file(&path)?;
             }
             attach(&detached, &path)?;
             let kind = match (tree, folder) {
@@ -336,7 +336,7 @@ impl Root {
     }
 
     /// Makes the file `path` anew with these contents and returns it.
-    fn write(&self, path: &Path, contents: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
+    fn write(&self, path: &Path, contents: &[u8], permissions: u32) -> Result<OwnedFd, Failure> {
         let naming = |error: io::Error| format!("write `{}`: {error}", path.display());
         let name = path
             .file_name()
@@ -348,10 +348,11 @@ impl Root {
         }
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(&parent, name, flags, Mode::RUSR).map_err(|e| naming(e.into()))?;
-        let mut file = File::from(made);
+        let mut file = openat(&parent, name, flags, Mode::RUSR)
+            .map(File::from)
+            .map_err(|errno| naming(errno.into()))?;
         file.write_all(contents)
-            .and_then(|()| file.set_permissions(Permissions::from_mode(mode & 0o7777)))
+            .and_then(|()| file.set_permissions(Permissions::from_mode(permissions & 0o7777)))
             .and_then(|()| std::os::unix::fs::fchown(&file, Some(self.owner), Some(self.owner)))
             .map_err(naming)?;
         Ok(file.into())
@@ -463,7 +464,7 @@ fn view(source: &Path, shift: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure
 fn owner_map(base: u32, tree: &Tree, spec: &ImageSpec) -> Result<OwnedFd, Failure> {
     let owner = fs::metadata(&tree.source)
         .map_err(step(format_args!("use `{}`", tree.source.display())))?;
-    user_namespace([
+    user_namespace(&[
         swapped_map(base, owner.uid(), spec.uid),
         swapped_map(base, owner.gid(), spec.gid),
     ])
@@ -480,25 +481,29 @@ fn swapped_map(base: u32, owner: u32, user: u32) -> String {
     if owner == user {
         return plain_map(base);
     }
-    let mut map = format!("{owner} {} 1\n", base + user);
-    let mut kept_from = 0;
+    let mut extents = vec![(owner, user, 1)];
     let mut swapped = vec![user];
     if owner < ID_COUNT {
-        map += &format!("{user} {} 1\n", base + owner);
+        extents.push((user, owner, 1));
         swapped.push(owner);
     }
     swapped.sort_unstable();
+    let mut kept_from = 0;
     for id in swapped.into_iter().chain([ID_COUNT]) {
         if id > kept_from {
-            map += &format!("{kept_from} {} {}\n", base + kept_from, id - kept_from);
+            extents.push((kept_from, kept_from, id - kept_from));
         }
         kept_from = id + 1;
     }
-    map
+    let lines: Vec<String> = extents
+        .iter()
+        .map(|(inside, shown, count)| format!("{inside} {} {count}\n", base + shown))
+        .collect();
+    lines.concat()
 }
 
 /// Makes a user namespace with these user and group maps. Its process lives only during this call.
-fn user_namespace(maps: [String; 2]) -> Result<OwnedFd, Failure> {
+fn user_namespace(maps: &[String; 2]) -> Result<OwnedFd, Failure> {
     let naming = |error: io::Error| format!("make a user namespace: {error}");
     let (ready, made) = io::pipe().map_err(naming)?;
     let (wait, done) = io::pipe().map_err(naming)?;
@@ -520,7 +525,7 @@ fn user_namespace(maps: [String; 2]) -> Result<OwnedFd, Failure> {
             io::Error::new(io::ErrorKind::PermissionDenied, "the kernel refuses it")
         })?;
         let proc = PathBuf::from(format!("/proc/{}", child.as_raw_nonzero()));
-        for (file, map) in ["uid_map", "gid_map"].iter().zip(&maps) {
+        for (file, map) in ["uid_map", "gid_map"].iter().zip(maps) {
             fs::write(proc.join(file), map)?;
         }
         File::open(proc.join("ns/user"))
