@@ -216,17 +216,18 @@ impl Image {
         Ok(merged)
     }
 
-    /// Copies the folders called `name` that a container made in its trees into the trees' sources.
-    pub(super) fn harvest(&self, name: &str) -> io::Result<()> {
+    /// Copies the folders called `name` that a container made in its trees into the trees' sources. A source that
+    /// cannot be reached any more, since our own tmpfs covers it, or not be written, goes without: the next
+    /// container is slower then, and nothing else.
+    pub(super) fn harvest(&self, name: &str) {
         let trees = self
             .mounts
             .iter()
             .filter(|mount| matches!(mount.kind, MountKind::Tree(_)));
         for tree in trees {
             let upper = Path::new(CONTAINER).join(format!("{}u", tree.view));
-            harvest::copy(&upper, &tree.source, name)?;
+            let _without = harvest::copy(&upper, &tree.source, name);
         }
-        Ok(())
     }
 
     fn fill_upper(&self, upper: &Path, hostname: &str) -> Result<(), Failure> {

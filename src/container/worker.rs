@@ -328,9 +328,8 @@ impl Worker {
                 Some(message) => format!("{error}: {message}"),
                 None => error.to_string(),
             })?;
-        // A cache that could not be kept costs time, and nothing else.
         if let Some(name) = &job.harvest {
-            let _kept = self.image.harvest(name);
+            self.image.harvest(name);
         }
         Ok(())
     }
