@@ -602,7 +602,7 @@ fn tell(console: &crate::ui::Console, tally: &Tally, event: &Event) {
         Event::TrialEnded { test, outcome, .. }
             if outcome.is_failing()
                 && tally.failed.len() < ANNOUNCED
-                && !tally.failed.contains_key(test) =>
+                && !tally.failed.contains(test) =>
         {
             console.note(&format!(
                 "first failure ({outcome}): {}",

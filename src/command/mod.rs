@@ -5,7 +5,7 @@ mod db;
 mod doctor;
 mod failure;
 mod hunt;
-mod init;
+pub mod init;
 mod junit;
 mod list;
 mod replay;

@@ -40,7 +40,6 @@ pub(super) struct Session {
     pub(super) snapshot: Snapshot,
     /// Digest of what surrounds the project: the host's packages, the interpreter, the confinement.
     pub(super) environment: [u8; 32],
-    pub(super) interpreter: Interpreter,
 }
 
 /// A session that knows its suite.
@@ -191,7 +190,6 @@ impl Session {
             rig: Arc::new(rig),
             snapshot,
             environment,
-            interpreter,
         })
     }
 
