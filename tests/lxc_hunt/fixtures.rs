@@ -13,7 +13,10 @@ fn hunted(fixture: &str) -> World {
     run.assert_gone();
     world.check();
     assert_eq!(world.number("SELECT count(*) FROM iteration"), 2);
-    assert_eq!(world.number("SELECT count(*) FROM shard WHERE state <> 1"), 0);
+    assert_eq!(
+        world.number("SELECT count(*) FROM shard WHERE state <> 1"),
+        0
+    );
     Truth::of(fixture).assert_recorded(&world);
     world
 }
@@ -21,7 +24,10 @@ fn hunted(fixture: &str) -> World {
 #[test]
 fn steady_suite_is_recorded_as_it_is() {
     let world = hunted("steady");
-    assert_eq!(world.number("SELECT count(*) FROM segment WHERE \"end\" <> 0"), 0);
+    assert_eq!(
+        world.number("SELECT count(*) FROM segment WHERE \"end\" <> 0"),
+        0
+    );
 }
 
 #[test]
@@ -42,7 +48,8 @@ fn names_that_break_careless_code_come_through_the_record_unchanged() {
 #[test]
 fn test_that_never_ends_is_a_timeout_and_the_rest_runs() {
     let world = hunted("hangs");
-    let ends = world.rows("SELECT \"end\", running FROM segments WHERE \"end\" <> 'completed' GROUP BY 1, 2");
+    let ends = world
+        .rows("SELECT \"end\", running FROM segments WHERE \"end\" <> 'completed' GROUP BY 1, 2");
     assert_eq!(ends, ["timeout|test_wait.py::test_waits_for_ever"]);
     continued(&world);
 }
@@ -50,9 +57,14 @@ fn test_that_never_ends_is_a_timeout_and_the_rest_runs() {
 #[test]
 fn test_that_ends_its_process_is_a_crash_and_the_rest_runs() {
     let world = hunted("crashes");
-    let ends = world.rows("SELECT DISTINCT \"end\", running FROM segments WHERE \"end\" <> 'completed' ORDER BY 2");
+    let ends = world.rows(
+        "SELECT DISTINCT \"end\", running FROM segments WHERE \"end\" <> 'completed' ORDER BY 2",
+    );
     let crashed = ["test_aborts", "test_exits_at_once", "test_kills_itself"];
-    assert_eq!(ends, crashed.map(|test| format!("crashed|test_crash.py::{test}")));
+    assert_eq!(
+        ends,
+        crashed.map(|test| format!("crashed|test_crash.py::{test}"))
+    );
     continued(&world);
 }
 
@@ -70,7 +82,9 @@ fn continued(world: &World) {
 #[test]
 fn process_that_outlives_the_runner_is_counted_and_gone() {
     let world = hunted("leaks_child");
-    let leaking = world.rows("SELECT DISTINCT segment FROM trials WHERE test LIKE '%leaves_a_child%'").len();
+    let leaking = world
+        .rows("SELECT DISTINCT segment FROM trials WHERE test LIKE '%leaves_a_child%'")
+        .len();
     let stragglers = world.number("SELECT sum(stragglers) FROM segment");
     assert_eq!(usize::try_from(stragglers), Ok(leaking));
 }
@@ -79,7 +93,9 @@ fn process_that_outlives_the_runner_is_counted_and_gone() {
 fn empty_suite_is_refused() {
     let world = World::of("empty");
     for command in ["hunt", "run", "list"] {
-        world.expect(156, &[command]).assert_says(&["the suite has no tests"]);
+        world
+            .expect(156, &[command])
+            .assert_says(&["the suite has no tests"]);
     }
     world.check();
 }
@@ -89,7 +105,10 @@ fn suite_that_does_not_collect_is_refused_with_the_reason() {
     let world = World::of("uncollectable");
     for command in ["hunt", "run", "list"] {
         let ended = world.expect(156, &[command]);
-        ended.assert_says(&["test_import.py", "No module named 'a_module_that_nobody_wrote'"]);
+        ended.assert_says(&[
+            "test_import.py",
+            "No module named 'a_module_that_nobody_wrote'",
+        ]);
     }
     world.check();
 }

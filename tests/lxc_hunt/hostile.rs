@@ -26,7 +26,11 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
 fn hostile_suite_runs_to_its_end_names_every_offender_and_harms_nobody() {
     let world = World::of("hostile");
     let before = contents(&world.project);
-    let mut bystander = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+    let mut bystander = Command::new("sleep")
+        .arg("600")
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
     let neighbours = World::of("steady");
     let mut hunt = world.start(&["hunt", "--iterations", "2", "--workers", "2", "--seed", "1"]);
     hunt.until("it has a run", |hunt| hunt.run().is_some());
@@ -43,8 +47,14 @@ fn hostile_suite_runs_to_its_end_names_every_offender_and_harms_nobody() {
     world.check();
     Truth::of("hostile").assert_recorded(&world);
     Truth::of("steady").assert_recorded(&neighbours);
-    assert_eq!(neighbours.number("SELECT count(*) FROM segment WHERE \"end\" <> 0"), 0);
-    assert_eq!(world.number("SELECT count(*) FROM shard WHERE state <> 1"), 0);
+    assert_eq!(
+        neighbours.number("SELECT count(*) FROM segment WHERE \"end\" <> 0"),
+        0
+    );
+    assert_eq!(
+        world.number("SELECT count(*) FROM shard WHERE state <> 1"),
+        0
+    );
 
     // Whoever ended a segment is named in it, and is the last of it.
     let unnamed = world.rows(
@@ -55,9 +65,15 @@ fn hostile_suite_runs_to_its_end_names_every_offender_and_harms_nobody() {
     // The limit is 1 GiB; the kernel takes a page or two beyond it for the process that it kills.
     let most = world.number("SELECT max(peak_memory) FROM segment");
     assert!((1 << 29..(1 << 30) + (1 << 20)).contains(&most), "{most}");
-    assert_eq!(world.number("SELECT count(*) FROM segment WHERE \"end\" = 3 AND oom_kills = 0"), 0);
+    assert_eq!(
+        world.number("SELECT count(*) FROM segment WHERE \"end\" = 3 AND oom_kills = 0"),
+        0
+    );
     let forged = world.rows("SELECT DISTINCT reason FROM segments WHERE \"end\" = 'untrusted'");
-    assert!(!forged.is_empty() && forged.iter().all(|why| why.contains("forged")), "{forged:?}");
+    assert!(
+        !forged.is_empty() && forged.iter().all(|why| why.contains("forged")),
+        "{forged:?}"
+    );
 }
 
 #[test]
@@ -67,7 +83,10 @@ fn what_a_test_prints_is_kept_within_bounds() {
         "import os\ndef test_loud():\n    for _ in range(100):\n        os.write(1, b'x' * 1000000)\n    os._exit(1)\n",
     )]);
     world.configure("[limits]\noutput_per_test = \"64KiB\"\n");
-    let ended = world.expect(0, &["hunt", "--iterations", "2", "--workers", "1", "--seed", "1"]);
+    let ended = world.expect(
+        0,
+        &["hunt", "--iterations", "2", "--workers", "1", "--seed", "1"],
+    );
     let logs = contents(&world.database.with_file_name("logs"));
     let most = logs.iter().map(|(_, log)| log.len()).max();
     assert!(most.is_some_and(|size| size < 70_000), "{most:?}");

@@ -48,19 +48,26 @@ fn acknowledged(world: &World) -> Acknowledged {
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
     let moment = connection.unchecked_transaction().unwrap();
     let mut found = Acknowledged::new();
-    let mut trials = moment.prepare("SELECT segment_id, position, test_id, rep, outcome FROM trial").unwrap();
+    let mut trials = moment
+        .prepare("SELECT segment_id, position, test_id, rep, outcome FROM trial")
+        .unwrap();
     let mut rows = trials.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
-        let [segment, position, test, rep, outcome] = [0, 1, 2, 3, 4].map(|at| row.get(at).unwrap());
+        let [segment, position, test, rep, outcome] =
+            [0, 1, 2, 3, 4].map(|at| row.get(at).unwrap());
         found.insert((segment, position), (test, rep, outcome));
     }
-    let mut journal = moment.prepare("SELECT segment_id, first, batch FROM journal").unwrap();
+    let mut journal = moment
+        .prepare("SELECT segment_id, first, batch FROM journal")
+        .unwrap();
     let mut rows = journal.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
         let (segment, first): (i64, i64) = (row.get(0).unwrap(), row.get(1).unwrap());
         let mut bytes = row.get::<_, Vec<u8>>(2).unwrap().into_iter();
         for position in first.. {
-            let Some(test) = varint(&mut bytes) else { break };
+            let Some(test) = varint(&mut bytes) else {
+                break;
+            };
             let packed = i64::from(bytes.next().unwrap());
             found.insert((segment, position), (test, packed >> 4, packed & 15));
             varint(&mut bytes).and_then(|_| varint(&mut bytes)).unwrap();
@@ -74,7 +81,11 @@ fn segments(world: &World) -> i64 {
     // The database is made by the first hunt.
     let made = world.database.exists()
         && world.number("SELECT count(*) FROM sqlite_schema WHERE name = 'segment'") == 1;
-    if made { world.number("SELECT count(*) FROM segment") } else { 0 }
+    if made {
+        world.number("SELECT count(*) FROM segment")
+    } else {
+        0
+    }
 }
 
 /// Returns what was planned: iterations with their seeds, shards with their orders.
@@ -107,7 +118,10 @@ fn kill_at_any_instant_loses_nothing_acknowledged_and_counts_nothing_twice() {
         hunt.signal(Signal::KILL);
         hunt.wait();
         lost_nothing(&kept, &now);
-        assert!(plan.is_subset(&now_planned), "kill {kill} changed what was planned");
+        assert!(
+            plan.is_subset(&now_planned),
+            "kill {kill} changed what was planned"
+        );
         most = most.max(now.len().saturating_sub(kept.len()));
         before_first += u64::from(now.len() == kept.len());
         (kept, plan) = (now, now_planned);
@@ -123,13 +137,18 @@ fn kill_at_any_instant_loses_nothing_acknowledged_and_counts_nothing_twice() {
             runs.push(run);
         }
     }
-    let iterations = world.number("SELECT max(number) + 1 FROM iteration").to_string();
+    let iterations = world
+        .number("SELECT max(number) + 1 FROM iteration")
+        .to_string();
     world.expect(0, &["hunt", "--workers", "2", "--iterations", &iterations]);
     let (now, now_planned) = (acknowledged(&world), planned(&world));
     lost_nothing(&kept, &now);
     assert_eq!(plan.difference(&now_planned).count(), 0);
     world.check();
-    assert_eq!(world.number("SELECT count(*) FROM shard WHERE state <> 1"), 0);
+    assert_eq!(
+        world.number("SELECT count(*) FROM shard WHERE state <> 1"),
+        0
+    );
     assert_eq!(world.number("SELECT count(*) FROM hunt"), 1);
     assert_eq!(world.json(&["status"])["state"], "finished");
     for run in &runs {
@@ -147,6 +166,10 @@ fn kill_at_any_instant_loses_nothing_acknowledged_and_counts_nothing_twice() {
 #[track_caller]
 fn lost_nothing(before: &Acknowledged, now: &Acknowledged) {
     for (place, trial) in before {
-        assert_eq!(now.get(place), Some(trial), "trial {place:?} (segment, position) was acknowledged");
+        assert_eq!(
+            now.get(place),
+            Some(trial),
+            "trial {place:?} (segment, position) was acknowledged"
+        );
     }
 }
