@@ -106,10 +106,14 @@ fn kill_at_any_instant_loses_nothing_acknowledged_and_counts_nothing_twice() {
     let (mut most, mut before_first) = (0, 0);
     for kill in 0..kills {
         let mut hunt = world.start(&["hunt", "--workers", "2", "--seed", "7"]);
-        // Every third dies on its way to the first container, the others while containers run.
-        if kill % 3 != 2 {
-            let before = segments(&world);
-            hunt.until("a container started", |_| segments(&world) > before);
+        // Some die on their way to the first container, some while one starts, some while they record.
+        let before = segments(&world);
+        match kill % 3 {
+            0 => hunt.until("it recorded something", |_| {
+                segments(&world) > before && acknowledged(&world).len() > kept.len()
+            }),
+            1 => hunt.until("a container started", |_| segments(&world) > before),
+            _ => {}
         }
         std::thread::sleep(Duration::from_micros(random(&mut state) % 1_500_000));
         assert!(hunt.lives(), "{}", hunt.stderr());
