@@ -160,21 +160,6 @@ pub(super) fn named(order: &[Trial], tests: &Tests) -> Vec<(TestId, u8)> {
 }
 
 impl Stream {
-    /// Predicts how long an order takes; unknown tests count as the median of the known.
-    fn predicted(
-        &self,
-        order: &[(TestId, u8)],
-        durations: &BTreeMap<&TestId, Duration>,
-    ) -> Duration {
-        let mut known: Vec<Duration> = durations.values().copied().collect();
-        known.sort_unstable();
-        let median = known.get(known.len() / 2).copied().unwrap_or_default();
-        order
-            .iter()
-            .map(|(test, _)| durations.get(test).copied().unwrap_or(median))
-            .sum()
-    }
-
     fn known(&self) -> BTreeMap<&TestId, Duration> {
         let known = self.tests.names().iter().zip(&self.durations);
         known
@@ -241,7 +226,7 @@ impl Stream {
             .map(|((row, plan), order)| Assignment {
                 shard: *row,
                 attempts: 0,
-                predicted: self.predicted(&order, &known),
+                predicted: predicted(&order, &known),
                 order,
                 cause: None,
                 factors: variables(&plan.factors),
@@ -288,7 +273,7 @@ impl Stream {
         });
         self.open.insert(shard.id, plan.iteration, plan.plan_index);
         let known = self.known();
-        let predicted = self.predicted(&left, &known);
+        let predicted = predicted(&left, &known);
         drop(known);
         self.queue.push_back(Assignment {
             shard: shard.id,
@@ -300,6 +285,17 @@ impl Stream {
             seed32: seed32(seed, plan.layout, plan.shard),
         });
     }
+}
+
+/// Predicts how long an order takes; unknown tests count as the median of the known.
+fn predicted(order: &[(TestId, u8)], durations: &BTreeMap<&TestId, Duration>) -> Duration {
+    let mut known: Vec<Duration> = durations.values().copied().collect();
+    known.sort_unstable();
+    let median = known.get(known.len() / 2).copied().unwrap_or_default();
+    order
+        .iter()
+        .map(|(test, _)| durations.get(test).copied().unwrap_or(median))
+        .sum()
 }
 
 impl Source for Stream {

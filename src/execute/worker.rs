@@ -303,6 +303,7 @@ impl<R: Recorder> Worker<R> {
             reason: report.reason,
             log,
         };
+        tracing::debug!(segment, shard = assignment.shard, worker = self.index, end = %close.end, "segment ended");
         self.recorder
             .close_segment(segment, close, report.last)
             .await?;
