@@ -89,8 +89,6 @@ pub(super) struct Open {
     /// Complete iterations and closed shards, for whoever shows them.
     pub(super) counters: Counters,
     pub(super) watermark: Watermark,
-    /// Was anything cut short or given up?
-    pub(super) host_failures: u64,
 }
 
 impl Open {
@@ -101,7 +99,6 @@ impl Open {
             left: BTreeMap::new(),
             counters: Counters::new(complete, closed),
             watermark: Watermark::at(watermark),
-            host_failures: 0,
         }
     }
 
@@ -312,12 +309,10 @@ impl Source for Stream {
 
     async fn ended(&mut self, shard: i64, end: ShardEnd) -> Result<(), StoreError> {
         match end {
-            ShardEnd::Done => self.open.close(shard),
-            ShardEnd::HostFailed => {
-                self.open.host_failures += 1;
+            ShardEnd::Done | ShardEnd::HostFailed | ShardEnd::Uncollected => {
                 self.open.close(shard);
             }
-            ShardEnd::Interrupted | ShardEnd::Uncollected => {}
+            ShardEnd::Interrupted => {}
         }
         Ok(())
     }
