@@ -1,5 +1,5 @@
--- How many planned trials of a shard have an outcome (an aborted one is none: it runs again), and how many
--- have two that say something.
+-- How many planned trials of a shard have an outcome, and how many have two that say something.
+-- An aborted trial has none: it runs again.
 -- params:  :shard_id
 -- returns: answered, doubled
 SELECT COALESCE(SUM(answers > 0), 0) AS answered, COALESCE(SUM(telling > 1), 0) AS doubled

@@ -496,7 +496,7 @@ fn check_space(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn free_space(settings: &Settings) -> u64 {
-    rustix::fs::statvfs(&state_folder(settings))
+    rustix::fs::statvfs(state_folder(settings))
         .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 

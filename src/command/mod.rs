@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Starts to count SIGINTs; called at most once, by commands that drain.
-pub type Interrupts = fn() -> Result<watch::Receiver<u32>, ctrlc::Error>;
+pub type Interrupts = fn() -> Result<watch::Receiver<u32>, Box<dyn std::error::Error>>;
 
 /// What every command gets.
 pub(crate) struct Context {

@@ -292,4 +292,4 @@ fn environment_digest(
 }
 
 /// How long `--for` or a prediction is, at most: longer ones would overflow the clock.
-pub(super) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a SIGTERM lets running shards finish: service managers kill after 90 s by default.
-const TERM_GRACE: Duration = Duration::from_secs(60);
+const TERM_GRACE: Duration = Duration::from_mins(1);
 
 /// What ended a command that could be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Stopping {
         let broken = |error: &dyn std::error::Error| {
             Failure::new(ExitCode::Internal, format!("cannot catch signals: {error}"))
         };
-        let mut counted = interrupts().map_err(|error| broken(&error))?;
+        let mut counted = interrupts().map_err(|error| broken(&*error))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| broken(&error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| broken(&error))?;
         let (stop, _) = watch::channel(Stop::Running);

@@ -130,20 +130,20 @@ mod tests {
     #[test]
     fn only_plain_files_of_the_named_folders_come_back() {
         let (made, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let make = |path: &str, text: &str| {
+        let put = |path: &str, text: &str| {
             let path = made.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        make("pkg/__pycache__/a.pyc", "fresh");
-        make("pkg/__pycache__/known.pyc", "other");
-        make("pkg/__pycache__/deep/b.pyc", "no");
-        make("pkg/state.txt", "no");
-        make("unknown/__pycache__/c.pyc", "no");
+        put("pkg/__pycache__/a.pyc", "fresh");
+        put("pkg/__pycache__/known.pyc", "other");
+        put("pkg/__pycache__/deep/b.pyc", "no");
+        put("pkg/state.txt", "no");
+        put("unknown/__pycache__/c.pyc", "no");
         std::os::unix::fs::symlink("/etc/passwd", made.path().join("pkg/__pycache__/link.pyc"))
             .unwrap();
         std::os::unix::fs::symlink("/etc", to.path().join("away")).unwrap();
-        make("away/__pycache__/d.pyc", "no");
+        put("away/__pycache__/d.pyc", "no");
         fs::create_dir_all(to.path().join("pkg/__pycache__")).unwrap();
         fs::write(to.path().join("pkg/__pycache__/known.pyc"), "mine").unwrap();
 

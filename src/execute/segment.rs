@@ -376,6 +376,31 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Report {
+    /// A runner that dies before its first test says nothing about tests: it is the host's trouble, or the suite's.
+    pub(super) fn without_blame(self) -> Self {
+        let silent = self.cut == 0 && self.running.is_none();
+        let end = match self.end {
+            SegmentEnd::Crashed | SegmentEnd::Oom | SegmentEnd::Timeout if silent => {
+                SegmentEnd::Infra
+            }
+            other => other,
+        };
+        Self { end, ..self }
+    }
+
+    /// Did it end without a word about any test, through no stop of ours?
+    pub(super) fn says_nothing(&self) -> bool {
+        match self.end {
+            SegmentEnd::Infra | SegmentEnd::Uncollected => true,
+            SegmentEnd::Untrusted => self.recorded == 0,
+            SegmentEnd::Completed
+            | SegmentEnd::Timeout
+            | SegmentEnd::Crashed
+            | SegmentEnd::Oom
+            | SegmentEnd::Interrupted => false,
+        }
+    }
+
     /// The end of a segment whose container never ran.
     pub(super) fn never_ran(trouble: &HostError, trials: usize) -> Self {
         Self {
