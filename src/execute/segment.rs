@@ -247,7 +247,9 @@ impl<'a, R: Recorder> Follower<'a, R> {
             Some(Killed::Stopped(why)) => (SegmentEnd::Interrupted, Some(why)),
             _ if self.untrusted => (SegmentEnd::Untrusted, None),
             _ if self.is_through() => {
-                let broke = self.finished.is_some_and(|(exit, _)| exit == COLLECTION_BROKE);
+                let broke = self
+                    .finished
+                    .is_some_and(|(exit, _)| exit == COLLECTION_BROKE);
                 if broke && self.next_position == 0 {
                     (SegmentEnd::Uncollected, None)
                 } else {

@@ -139,7 +139,8 @@ impl Writer {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<(Self, StartReport), StoreError> {
         open::prepare_folder(path)?;
         let (lock, died) = Lock::take(path, options.now)?;
-        let (connection, mut report) = open::open_for_writing(path, options.now)?;
+        let opened = open::open_for_writing(path, options.now);
+        let (connection, mut report) = opened.map_err(|e| e.told_by(path))?;
         report.died = died;
         let ballast = Ballast::fill(path, options.reserve)?;
         let health = Arc::new(Health::default());
@@ -648,15 +649,7 @@ impl Desk {
             }
             other => other,
         };
-        result.map_err(|e| {
-            if e.is_full() {
-                StoreError::DiskFull {
-                    path: self.path.clone(),
-                }
-            } else {
-                e
-            }
-        })
+        result.map_err(|e| e.told_by(&self.path))
     }
 
     fn checkpoint(&mut self, mode: &str) -> Result<(), StoreError> {

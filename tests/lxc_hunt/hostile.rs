@@ -102,6 +102,10 @@ fn runner_that_does_not_end_after_its_last_test_is_ended_and_its_outcomes_count(
     world.configure("[limits]\ntest = \"2s\"\n");
     world.expect(0, &["hunt", "--iterations", "1", "--workers", "1"]);
     world.check();
-    let recorded = world.rows("SELECT outcome, \"end\", reason FROM trials JOIN segments USING (segment)");
-    assert_eq!(recorded, ["passed|completed|the runner did not end after its last test"]);
+    let recorded =
+        world.rows("SELECT outcome, \"end\", reason FROM trials JOIN segments USING (segment)");
+    assert_eq!(
+        recorded,
+        ["passed|completed|the runner did not end after its last test"]
+    );
 }
