@@ -76,10 +76,7 @@ async fn replay(
         console.warn("without a container: no limits but time, no isolation from this machine or from earlier repetitions");
         Place::Local(local::Local::prepare(context, settings)?)
     } else {
-        let listing = async {
-            let session = Session::prepare(context, settings).await?;
-            session.list(console).await
-        };
+        let listing = Session::listed(context, settings);
         let Some(listed) = stopping.unless_stopped(listing).await? else {
             console.note("stopped before the tests were listed; none ran");
             return Ok(stopping.ending().aborted());
