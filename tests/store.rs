@@ -539,7 +539,7 @@ fn check_sees_a_changed_outcome() {
     it.writer.shutdown_blocking().unwrap();
     let connection = rusqlite::Connection::open(it.path()).unwrap();
     connection
-        .execute("UPDATE trial SET outcome = 1 WHERE position = 2", [])
+        .execute("UPDATE trial SET result = 1 WHERE position = 2", [])
         .unwrap();
     drop(connection);
     let findings = store::check(&it.path()).unwrap().findings;

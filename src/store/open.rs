@@ -185,6 +185,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         // Databases are mailed around: neither their schema nor their pages are believed.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        // Otherwise a value compared on a table with a partial index has its statement compiled anew each time.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.pragma_update(None, "cell_size_check", true)?;
@@ -341,7 +343,7 @@ fn migrate(connection: &mut Connection, steps: &[&str], now: UnixMillis) -> Resu
         .map_err(fail)?;
     transaction.commit().map_err(fail)?;
     // So that the plain header tells the truth to those who look before opening.
-    super::writer::checkpoint(connection, "TRUNCATE").map(drop)
+    super::desk::checkpoint(connection, "TRUNCATE").map(drop)
 }
 
 fn random_30_bits() -> u32 {
