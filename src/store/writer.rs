@@ -19,7 +19,7 @@ use super::desk::{Books, Command, Desk, Done, Health, Task};
 use super::lock::Lock;
 use super::open::{self, OpenOptions, StartReport};
 use super::rows::{HuntRow, HuntStart, LeaseStart, RevisionId, RevisionStart};
-use super::segments;
+use super::{segments, sql};
 use crate::model::{
     EventRecord, HuntState, SegmentClose, SegmentOpen, ShardPlan, ShardState, TrialRecord,
     UnixMillis,
@@ -66,7 +66,7 @@ impl Writer {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<(Self, StartReport), StoreError> {
         open::prepare_folder(path)?;
         let (lock, died) = Lock::take(path, options.now)?;
-        let (connection, mut report) = open::open_for_writing(path, options.now)?;
+        let (connection, mut report) = open::open_for_writing(path, sql::STEPS, options.now)?;
         report.died = died;
         let ballast = Ballast::fill(path, options.reserve)?;
         let health = Arc::new(Health::default());
