@@ -300,18 +300,31 @@ mod tests {
         }
     }
 
+    fn plan(connection: &Connection, query: &Query) -> Vec<String> {
+        let explain = format!("EXPLAIN QUERY PLAN {}", query.text);
+        let mut statement = connection.prepare(&explain).unwrap();
+        let lines = statement.raw_query().mapped(|row| row.get("detail"));
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn what_is_not_tallied_is_found_without_going_through_a_hunt() {
+        let connection = fresh();
+        let fresh = |q: &&Query| q.text.contains("tallied = 0") && !q.name.starts_with("check_");
+        for query in ALL.iter().filter(fresh) {
+            let plan = plan(&connection, query);
+            let direct = plan
+                .iter()
+                .any(|l| l.contains("segment USING INDEX segment_fresh"));
+            assert!(direct, "{}: {plan:#?}", query.name);
+        }
+    }
+
     #[test]
     fn no_query_but_the_check_scans_what_grows_with_every_trial() {
         let connection = fresh();
         for query in ALL.iter().filter(|q| !q.name.starts_with("check_")) {
-            let mut statement = connection
-                .prepare(&format!("EXPLAIN QUERY PLAN {}", query.text))
-                .unwrap();
-            let plan: Vec<String> = statement
-                .raw_query()
-                .mapped(|row| row.get("detail"))
-                .collect::<Result<_, _>>()
-                .unwrap();
+            let plan = plan(&connection, query);
             for table in ["trial", "timing", "detail", "text", "journal"] {
                 let scan = format!("SCAN {table}");
                 let scans = plan
