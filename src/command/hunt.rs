@@ -105,10 +105,15 @@ async fn with_store(
     let reader = Reader::open(&settings.store.path)?;
     let unfinished = unfinished(arguments, settings, &reader, writer).await?;
     check_space(settings)?;
-    let listed = Session::prepare(context, settings)
-        .await?
-        .list(&context.console)
-        .await?;
+    let listing = async {
+        let session = Session::prepare(context, settings).await?;
+        session.list(&context.console).await
+    };
+    let Some(listed) = stopping.unless_stopped(listing).await? else {
+        let what = "stopped before its tests were listed; nothing was begun";
+        context.console.note(what);
+        return Ok(ExitCode::Fine);
+    };
     let revision = register(settings, &listed, &reader, writer).await?;
     let (hunt, open_shards, next) = match unfinished {
         Some(state) => {

@@ -76,12 +76,15 @@ async fn replay(
         console.warn("without a container: no limits but time, no isolation from this machine or from earlier repetitions");
         Place::Local(local::Local::prepare(context, settings)?)
     } else {
-        Place::Container(Box::new(
-            Session::prepare(context, settings)
-                .await?
-                .list(console)
-                .await?,
-        ))
+        let listing = async {
+            let session = Session::prepare(context, settings).await?;
+            session.list(console).await
+        };
+        let Some(listed) = stopping.unless_stopped(listing).await? else {
+            console.note("stopped before the tests were listed; none ran");
+            return Ok(stopping.ending().aborted());
+        };
+        Place::Container(Box::new(listed))
     };
     let target = resolve(token, &place.tests(), reader.as_ref())?;
     show_target(console, arguments, token, &target, settings)?;

@@ -108,6 +108,7 @@ impl Session {
     /// [`Failure`] with the exit code of the first thing that is missing.
     pub(super) async fn prepare(context: &Context, settings: &Settings) -> Result<Self, Failure> {
         let console = &context.console;
+        container::may_run()?;
         let root = canonical_root(settings)?;
         let interpreter = interpreter(context, settings, &root)?;
         let base = default_base();
@@ -147,9 +148,8 @@ impl Session {
                     mode: 0o444,
                 }),
         );
-        let spawner = Spawner::new(
-            std::env::current_exe().map_err(|error| Failure::new(ExitCode::Internal, error))?,
-        )?;
+        // Not the program's path: an upgrade during the night would put another version there.
+        let spawner = Spawner::new("/proc/self/exe")?;
         let (rung, refusals) = probe(&spawner, &run_dir).await?;
         for refusal in &refusals {
             console.warn(&format!(

@@ -104,6 +104,19 @@ impl Stopping {
         Ok(Self { stop, ending })
     }
 
+    /// Does what stands before the first shard, unless a stop comes first: then there is nothing to drain,
+    /// the work is dropped with its container, and the answer is `None`.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<Option<T>, Failure> {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            done = work => done.map(Some),
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => Ok(None),
+        }
+    }
+
     /// Returns who stopped the command, so far.
     pub(super) fn ending(&self) -> Ending {
         *self.ending.borrow()

@@ -35,7 +35,7 @@ mod worker;
 pub use error::{HostError, Refusal};
 pub use run_dir::{RunDir, default_base};
 pub use rung::{Rung, probe};
-pub use slot::{ContainerEnd, Running, Slot};
+pub use slot::{ContainerEnd, Running, Slot, may_run};
 pub use spawner::Spawner;
 pub use spec::{Bind, ImageSpec, InjectedFile, Launch, Limits, Tree};
 pub use sweep::{Swept, sweep};

@@ -97,13 +97,7 @@ impl Slot {
         image: &ImageSpec,
         rung: Rung,
     ) -> Result<Self, HostError> {
-        if cfg!(not(feature = "lxc")) {
-            return Err(HostError::NotBuilt);
-        }
-        let uid = rustix::process::geteuid();
-        if !uid.is_root() {
-            return Err(HostError::NotRoot { uid: uid.as_raw() });
-        }
+        may_run()?;
         image.check()?;
         let name = run.slot_name(index);
         let mut slot = Self {
@@ -373,6 +367,21 @@ impl Drop for Running<'_> {
             self.slot.abandon();
         }
     }
+}
+
+/// Checks what no container can do without: liblxc in this build, and root.
+///
+/// # Errors
+/// [`HostError::NotBuilt`] or [`HostError::NotRoot`].
+pub fn may_run() -> Result<(), HostError> {
+    if cfg!(not(feature = "lxc")) {
+        return Err(HostError::NotBuilt);
+    }
+    let uid = rustix::process::geteuid();
+    if !uid.is_root() {
+        return Err(HostError::NotRoot { uid: uid.as_raw() });
+    }
+    Ok(())
 }
 
 /// Decodes a wait status.

@@ -347,15 +347,7 @@ impl Desk {
             }
             other => other,
         };
-        result.map_err(|e| {
-            if e.is_full() {
-                StoreError::DiskFull {
-                    path: self.path.clone(),
-                }
-            } else {
-                e
-            }
-        })
+        result.map_err(|e| e.told_by(&self.path))
     }
 
     fn checkpoint(&mut self, mode: &str) -> Result<(), StoreError> {

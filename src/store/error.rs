@@ -217,6 +217,17 @@ impl StoreError {
         matches!(self.sqlite_code(), Some(DatabaseCorrupt | NotADatabase))
     }
 
+    /// The same error; want of space while this database was written is [`StoreError::DiskFull`].
+    pub(super) fn told_by(self, database: &Path) -> Self {
+        if self.is_full() {
+            Self::DiskFull {
+                path: database.to_owned(),
+            }
+        } else {
+            self
+        }
+    }
+
     /// Did a write fail for want of space?
     pub(super) fn is_full(&self) -> bool {
         // A full file system shows as an I/O error too, when it is the log's shared memory that cannot grow.

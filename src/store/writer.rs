@@ -66,7 +66,8 @@ impl Writer {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<(Self, StartReport), StoreError> {
         open::prepare_folder(path)?;
         let (lock, died) = Lock::take(path, options.now)?;
-        let (connection, mut report) = open::open_for_writing(path, sql::STEPS, options.now)?;
+        let opened = open::open_for_writing(path, sql::STEPS, options.now);
+        let (connection, mut report) = opened.map_err(|e| e.told_by(path))?;
         report.died = died;
         let ballast = Ballast::fill(path, options.reserve)?;
         let health = Arc::new(Health::default());
