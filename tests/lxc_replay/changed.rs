@@ -6,7 +6,7 @@ use soakhound::model::{HandleLength, SuiteId};
 use soakhound::plan::{Minimal, Token};
 
 use crate::support::{Started, World};
-use crate::{hunted_once, id, made, passed_once, same_order, text};
+use crate::{answered, hunted_once, id, made, passed_once, same_order, text};
 
 /// A minimal order of these tests, the last one flagged.
 fn minimal(world: &World, names: &[&str]) -> String {
@@ -29,8 +29,12 @@ fn replay_of_an_order_in_a_suite_that_grew_is_the_same_with_a_note() {
         "{answer:#}"
     );
     assert_eq!(answer["repetitions"][0]["trials"], 3);
-    let strict = world.expect(125, &["replay", &token, "--strict"]);
-    assert!(strict.stdout.contains("inconclusive"), "{strict:#?}");
+    let strict = answered(&world, &[&token, "--strict"]);
+    assert_eq!(
+        (&strict["match"], &strict["runs"]),
+        (&"same".into(), &0.into())
+    );
+    assert_eq!(strict["result"], "inconclusive", "{strict:#}");
 }
 
 #[test]
@@ -43,7 +47,7 @@ fn replay_of_an_order_that_lost_a_test_has_drifted_and_names_it() {
             "test_second.py",
             &before.replace("test_bystander", "test_renamed"),
         );
-        let answer = world.json(&["replay", &token]);
+        let answer = answered(&world, &[&token]);
         world.write("test_second.py", &before);
         assert_eq!(answer["match"], "drifted", "{answer:#}");
         assert_ne!(answer["order"], answer["recorded_order"], "{answer:#}");
@@ -79,7 +83,7 @@ fn minimal_order_replays_and_names_what_it_lost() {
         "test_second.py",
         "import settings\n\ndef test_polluter():\n    settings.language = 'de'\n",
     );
-    let answer = world.json(&["replay", &token]);
+    let answer = answered(&world, &[&token]);
     assert_eq!(answer["match"], "drifted", "{answer:#}");
     assert_eq!(answer["result"], "reproduced", "{answer:#}");
     let drift = answer["drift"][0].as_str().unwrap();
@@ -88,7 +92,7 @@ fn minimal_order_replays_and_names_what_it_lost() {
         "{answer:#}"
     );
     assert!(drift.contains(order[0]), "{answer:#}");
-    let strict = world.json(&["replay", &token, "--strict"]);
+    let strict = answered(&world, &[&token, "--strict"]);
     assert_eq!(
         (&strict["result"], &strict["runs"]),
         (&"inconclusive".into(), &0.into())
@@ -102,7 +106,7 @@ fn minimal_order_without_its_flagged_test_is_impossible() {
         &world,
         &["test_second.py::test_polluter", "test_first.py::test_gone"],
     );
-    let answer = world.json(&["replay", &token]);
+    let answer = answered(&world, &[&token]);
     assert_eq!(answer["match"], "impossible", "{answer:#}");
     assert_eq!(answer["result"], "inconclusive", "{answer:#}");
     assert!(
@@ -149,7 +153,7 @@ fn bisection_by_replay_finds_the_commit_and_skips_what_does_not_collect() {
         git(&["commit", "-q", "--allow-empty", "-m", mode]);
         commits.push(git(&["rev-parse", "HEAD"]).trim().to_owned());
     }
-    git(&["bisect", "start", "-q", &commits[4], &commits[0]]);
+    git(&["bisect", "start", &commits[4], &commits[0]]);
     let python = crate::support::venv::python().to_str().unwrap();
     let said = git(&[
         "bisect",

@@ -62,10 +62,24 @@ fn id(name: &str) -> TestId {
     TestId::new(name).unwrap()
 }
 
+/// Replays with JSON and returns the answer; the exit code must be what the result says.
+#[track_caller]
+fn answered(world: &World, arguments: &[&str]) -> Value {
+    let ended = world.run(&[&["replay", "--json"], arguments].concat());
+    let answer: Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended:#?}"));
+    ended.assert_code(match answer["result"].as_str().unwrap() {
+        "reproduced" => 1,
+        "not-reproduced" => 0,
+        _ => 125,
+    });
+    answer
+}
+
 /// Checks that a replay ran the very order that the token names, and returns its answer.
 #[track_caller]
 fn same_order(world: &World, token: &str) -> Value {
-    let answer = world.json(&["replay", token]);
+    let answer = answered(world, &[token]);
     assert_eq!(answer["match"], "same", "{answer:#}");
     assert_eq!(answer["order"], answer["recorded_order"], "{answer:#}");
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use soakhound::plan::{DatabaseId, Reference, Row, Token};
 
-use crate::{made, parsed, passed_once};
+use crate::{answered, made, parsed, passed_once};
 
 /// A token of no suite here: its text is whole.
 const FOREIGN: &str = "sk1r_mh14zh1p8xa1ww593ss80301cp8wve6hp1b58bvb4w";
@@ -25,7 +25,7 @@ fn token_of_another_suite_says_which() {
     let world = made();
     let ended = world.expect(125, &["replay", FOREIGN]);
     ended.assert_says(&["belongs to suite mh14zh", "`made`"]);
-    let answer = world.json(&["replay", FOREIGN]);
+    let answer = answered(&world, &[FOREIGN]);
     assert_eq!(answer["match"], "impossible", "{answer:#}");
     assert_eq!(answer["result"], "inconclusive", "{answer:#}");
     assert_eq!(answer["runs"], 0, "{answer:#}");

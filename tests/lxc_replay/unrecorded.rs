@@ -1,14 +1,14 @@
 //! Replays without a database, and without containers.
 
-use crate::{hunted_once, made, same_order};
+use crate::{answered, hunted_once, made, same_order};
 
 #[test]
 fn order_of_a_seed_replays_without_any_database() {
     let world = made();
     let token = hunted_once(&world);
     let fresh = world.aside("fresh.db");
-    let words = ["replay", &token, "--db", fresh.to_str().unwrap()];
-    let answer = world.json(&words);
+    let words = [&*token, "--db", fresh.to_str().unwrap()];
+    let answer = answered(&world, &words);
     assert_eq!(answer["match"], "same", "{answer:#}");
     assert_eq!(
         answer["repetitions"][0]["order"], answer["recorded_order"],
@@ -18,7 +18,7 @@ fn order_of_a_seed_replays_without_any_database() {
     assert!(!fresh.exists(), "a replay records nothing");
 
     world.write("test_new.py", "def test_new():\n    pass\n");
-    let answer = world.json(&words);
+    let answer = answered(&world, &words);
     assert_eq!(answer["match"], "drifted", "{answer:#}");
     assert!(
         answer["drift"][0]
@@ -34,7 +34,7 @@ fn local_replay_runs_the_order_and_says_what_it_loses() {
     let world = made();
     let token = hunted_once(&world);
     let contained = same_order(&world, &token);
-    let local = world.run(&["replay", &token, "--local", "--json"]);
+    let local = world.run(&["replay", "--json", &token, "--local"]);
     local.assert_code(1);
     local.assert_says(&["without a container", "no isolation"]);
     let local: serde_json::Value = serde_json::from_str(&local.stdout).unwrap();
