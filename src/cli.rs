@@ -174,6 +174,9 @@ pub struct WorkerArgs {
 /// Arguments of `doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
+    /// The runner's flags.
+    #[command(flatten)]
+    pub runner: RunnerArgs,
     /// Answer with one JSON object
     #[arg(long)]
     pub json: bool,
@@ -382,11 +385,10 @@ impl Cli {
             Command::Hunt(hunt) => (hunt.workers.workers, Some(&hunt.runner)),
             Command::List(list) => (None, Some(&list.runner)),
             Command::Replay(replay) => (None, Some(&replay.runner)),
-            Command::Init
-            | Command::Doctor(_)
-            | Command::Status(_)
-            | Command::Db { .. }
-            | Command::Completions(_) => (None, None),
+            Command::Doctor(doctor) => (None, Some(&doctor.runner)),
+            Command::Init | Command::Status(_) | Command::Db { .. } | Command::Completions(_) => {
+                (None, None)
+            }
         };
         Overrides {
             workers,

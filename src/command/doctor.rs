@@ -133,14 +133,15 @@ fn show(context: &Context, arguments: &DoctorArgs, checks: &[Check]) -> Result<(
     }
     for check in checks {
         console.line(&format!(
-            "{:<5} {:<12} {}",
+            "{:<7}  {:<14}  {}",
             check.state.to_string(),
             check.name,
             escape::terminal(check.found.as_bytes())
         ))?;
         if let Some(remedy) = &check.remedy {
             console.line(&format!(
-                "      {:<12} -> {}",
+                "{:<7}  {:<14}  -> {}",
+                "",
                 "",
                 escape::terminal(remedy.as_bytes())
             ))?;
