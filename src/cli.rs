@@ -270,8 +270,8 @@ pub struct ReplayArgs {
     /// Repeat this often, or `auto` for as often as the record calls for
     #[arg(long, value_name = "N|auto", default_value_t)]
     pub repeat: Repeat,
-    /// Open a shell in the container after the last repetition
-    #[arg(long)]
+    /// Afterwards open a shell in such a container, with the order ready to be run by hand
+    #[arg(long, conflicts_with = "json")]
     pub shell: bool,
     /// Run without a container, and say what that loses
     #[arg(long, conflicts_with = "shell")]

@@ -6,6 +6,7 @@ mod local;
 mod place;
 mod record;
 mod resolve;
+mod shell;
 mod show;
 
 use std::{num::NonZeroU32, time::Duration};
@@ -79,6 +80,9 @@ async fn replay(
         Err(StoreError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
     };
+    if arguments.shell {
+        shell::check()?;
+    }
     let stopping = Stopping::listen(context.interrupts, None, &context.console)?;
     let mut place = Place::prepare(context, arguments, settings).await?;
     let target = resolve(token, suite, place.tests(), reader.as_ref())?;
@@ -104,11 +108,14 @@ async fn replay(
             break;
         }
     }
-    drop(place);
     let stopped = (*stopping.stop.borrow() != Stop::Running
         && comparisons.len() < most.get() as usize)
         .then(|| stopping.ending().aborted());
-    show.conclusion(&target, &comparisons, stopped)
+    let code = show.conclusion(&target, &comparisons, stopped)?;
+    if let (true, None, Place::Container(listed)) = (arguments.shell, stopped, &place) {
+        shell::open(context, listed, &target, &stopping).await?;
+    }
+    Ok(code)
 }
 
 /// How often to run: what was asked for, or what shows the recorded failure with a probability of 95 %.

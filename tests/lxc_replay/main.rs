@@ -9,6 +9,7 @@ mod support;
 mod changed;
 mod recorded;
 mod refused;
+mod shell;
 mod unrecorded;
 
 use serde_json::Value;
