@@ -58,6 +58,10 @@ pub(super) fn run(
     }
     show(context, arguments, &checks)?;
     if checks.iter().all(|check| check.state < State::Fail) {
+        let next = if settings.is_some() { "list" } else { "init" };
+        context
+            .console
+            .note(&format!("next: {}", context.again.with(next)));
         return Ok(ExitCode::Fine);
     }
     Err(Failure::new(

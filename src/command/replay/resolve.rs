@@ -99,11 +99,6 @@ impl Target {
             "drifted"
         }
     }
-
-    /// The watched tests in words.
-    pub(super) fn watched(&self) -> String {
-        names(self.watch.iter())
-    }
 }
 
 /// Returns the suite that a token names; a reference names a database instead.
@@ -141,7 +136,7 @@ pub(super) fn impossible(message: impl Into<String>) -> Failure {
 }
 
 /// Returns names for people: the first ones, and how many more there are.
-pub(super) fn names<'a>(tests: impl ExactSizeIterator<Item = &'a TestId>) -> String {
+fn names<'a>(tests: impl ExactSizeIterator<Item = &'a TestId>) -> String {
     let count = tests.len();
     let mut shown: Vec<String> = tests
         .take(NAMED)

@@ -71,6 +71,7 @@ pub(super) async fn open(
     launch.argv = ["/bin/sh", "-c", shell].map(OsString::from).to_vec();
     let term = OsStr::new("TERM");
     if let Some(kind) = context.environment.get(term) {
+        launch.env.retain(|(name, _)| name != term);
         launch.env.push((term.to_owned(), kind.clone()));
     }
     let index = rig

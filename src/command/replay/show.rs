@@ -4,13 +4,11 @@ use std::{collections::BTreeSet, num::NonZeroU32};
 
 use serde_json::{Value, json};
 
-use super::{
-    compare::Comparison,
-    resolve::{Target, names},
-};
+use super::{compare::Comparison, resolve::Target};
 use crate::{
     config::Settings,
     error::{ExitCode, Failure},
+    model::TestId,
     plan::{ShortDigest, Token},
     ui::{Console, escape, text},
 };
@@ -84,10 +82,10 @@ impl Show<'_> {
             (0, 0) => "no outcomes of this order here: any failure counts".to_owned(),
             (0, _) => format!(
                 "no outcomes of this order here; it is about {}",
-                target.watched()
+                subject(&target.watch)
             ),
             (_, 0) => format!("{outcomes}, none failing"),
-            (_, _) => format!("{outcomes}, failing: {}", target.watched()),
+            (_, _) => format!("{outcomes}, failing {}", subject(&target.watch)),
         };
         self.console.line(&format!("record {record}"))?;
         Ok(())
@@ -175,6 +173,14 @@ impl Show<'_> {
     }
 }
 
+/// Tests in a few words: lines above or below name them all.
+fn subject(tests: &BTreeSet<TestId>) -> String {
+    match tests.first() {
+        Some(only) if tests.len() == 1 => escape::terminal(only.as_bytes()),
+        _ => text::plural(tests.len() as u64, "test"),
+    }
+}
+
 fn words(
     verdict: Verdict,
     target: &Target,
@@ -183,8 +189,8 @@ fn words(
     stopped: bool,
 ) -> String {
     let runs = text::plural(comparisons.len() as u64, "run");
-    let failing: BTreeSet<_> = comparisons.iter().flat_map(Comparison::failing).collect();
-    let failing = names(failing.into_iter());
+    let failing = comparisons.iter().flat_map(Comparison::failing).cloned();
+    let failing = subject(&failing.collect());
     match verdict {
         Verdict::Reproduced if target.watch.is_empty() => {
             let record = if target.recorded.is_empty() {
@@ -204,7 +210,7 @@ fn words(
             format!("REPRODUCED in {failures} of {runs}{how}: {failing}")
         }
         Verdict::NotReproduced if target.watch.is_empty() => format!("no failure in {runs}"),
-        Verdict::NotReproduced => format!("not reproduced in {runs}: {}", target.watched()),
+        Verdict::NotReproduced => format!("not reproduced in {runs}: {}", subject(&target.watch)),
         Verdict::Inconclusive if stopped => format!("inconclusive: stopped after {runs}"),
         Verdict::Inconclusive if comparisons.is_empty() => {
             "inconclusive: the suite has changed, and `--strict` is set".to_owned()
@@ -213,7 +219,10 @@ fn words(
             "inconclusive: the runner kept to another order".to_owned()
         }
         Verdict::Inconclusive => {
-            format!("inconclusive: no outcome in {runs} of {}", target.watched())
+            format!(
+                "inconclusive: no outcome in {runs} of {}",
+                subject(&target.watch)
+            )
         }
     }
 }
