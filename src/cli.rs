@@ -174,6 +174,9 @@ pub struct WorkerArgs {
 /// Arguments of `doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
+    /// The runner's flags.
+    #[command(flatten)]
+    pub runner: RunnerArgs,
     /// Answer with one JSON object
     #[arg(long)]
     pub json: bool,
@@ -267,8 +270,8 @@ pub struct ReplayArgs {
     /// Repeat this often, or `auto` for as often as the record calls for
     #[arg(long, value_name = "N|auto", default_value_t)]
     pub repeat: Repeat,
-    /// Open a shell in the container after the last repetition
-    #[arg(long)]
+    /// Afterwards open a shell in such a container, with the order ready to be run by hand
+    #[arg(long, conflicts_with = "json")]
     pub shell: bool,
     /// Run without a container, and say what that loses
     #[arg(long, conflicts_with = "shell")]
@@ -382,11 +385,10 @@ impl Cli {
             Command::Hunt(hunt) => (hunt.workers.workers, Some(&hunt.runner)),
             Command::List(list) => (None, Some(&list.runner)),
             Command::Replay(replay) => (None, Some(&replay.runner)),
-            Command::Init
-            | Command::Doctor(_)
-            | Command::Status(_)
-            | Command::Db { .. }
-            | Command::Completions(_) => (None, None),
+            Command::Doctor(doctor) => (None, Some(&doctor.runner)),
+            Command::Init | Command::Status(_) | Command::Db { .. } | Command::Completions(_) => {
+                (None, None)
+            }
         };
         Overrides {
             workers,

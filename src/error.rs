@@ -102,6 +102,22 @@ impl Failure {
         self.0.exit
     }
 
+    /// Takes another code for the end of the process: the same fault means different things to different commands.
+    #[must_use]
+    pub fn with_exit(mut self, exit: ExitCode) -> Self {
+        self.0.exit = exit;
+        self
+    }
+
+    /// Returns what went wrong, without causes and hints; empty for an end without a word.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.0
+            .error
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string)
+    }
+
     /// Returns the lines for stderr, each ended; empty when there is nothing to say.
     ///
     /// Untrusted text in any part is escaped; `colour` sets the labels apart.

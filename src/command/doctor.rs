@@ -58,6 +58,10 @@ pub(super) fn run(
     }
     show(context, arguments, &checks)?;
     if checks.iter().all(|check| check.state < State::Fail) {
+        let next = if settings.is_some() { "list" } else { "init" };
+        context
+            .console
+            .note(&format!("next: {}", context.again.with(next)));
         return Ok(ExitCode::Fine);
     }
     Err(Failure::new(
@@ -131,14 +135,15 @@ fn show(context: &Context, arguments: &DoctorArgs, checks: &[Check]) -> Result<(
     }
     for check in checks {
         console.line(&format!(
-            "{:<5} {:<12} {}",
+            "{:<7}  {:<14}  {}",
             check.state.to_string(),
             check.name,
             escape::terminal(check.found.as_bytes())
         ))?;
         if let Some(remedy) = &check.remedy {
             console.line(&format!(
-                "      {:<12} -> {}",
+                "{:<7}  {:<14}  -> {}",
+                "",
                 "",
                 escape::terminal(remedy.as_bytes())
             ))?;

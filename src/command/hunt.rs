@@ -471,7 +471,7 @@ fn announce(
         (None, None) => "until stopped".to_owned(),
     };
     console.note(&format!(
-        "runs    {end}, {} at a time, {} confinement",
+        "runs    {end}, {} at a time ({})",
         text::plural(u64::from(settings.hunt.workers.get()), "container"),
         listed.session.rig.rung,
     ));

@@ -38,7 +38,7 @@ fn case(result: &Result) -> TestCase {
         .unwrap_or_default();
     let status = match result.outcome {
         Outcome::Passed => TestCaseStatus::success(),
-        Outcome::Skipped | Outcome::Aborted => {
+        Outcome::Skipped => {
             let mut skipped = TestCaseStatus::skipped();
             skipped.set_message(if detail.is_empty() {
                 result.outcome.word()
@@ -52,6 +52,7 @@ fn case(result: &Result) -> TestCase {
         | Outcome::Timeout
         | Outcome::Crashed
         | Outcome::Oom
+        | Outcome::Aborted
         | Outcome::Lost
         | Outcome::Infra
         | Outcome::Untrusted => failure(NonSuccessKind::Error, result.outcome, &detail),

@@ -54,6 +54,6 @@ pub(super) fn run(
         settings.suite.id,
         listed.listing.digest,
     ));
-    console.note("next: soakhound hunt --for 8h");
+    console.note(&format!("next: {}", context.again.with("hunt --for 8h")));
     Ok(ExitCode::Fine)
 }

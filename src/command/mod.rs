@@ -1,5 +1,6 @@
 //! One file per subcommand, and what they share. Joins the layers; knows no SQL, no clap, no liblxc.
 
+mod again;
 mod completions;
 mod db;
 mod doctor;
@@ -22,6 +23,7 @@ use std::{ffi::OsStr, io::IsTerminal, path::PathBuf, process};
 
 use tokio::sync::watch;
 
+use self::again::Again;
 use crate::{
     cli::{self, Cli, Command, DbCommand},
     config::{Environment, Machine, Settings},
@@ -42,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// Starts to count SIGINTs.
     pub(crate) interrupts: Interrupts,
+    /// How to start the program again with the same suite and database.
+    pub(crate) again: Again,
 }
 
 impl Context {
@@ -91,6 +95,7 @@ pub fn main(interrupts: Interrupts) -> process::ExitCode {
             folder,
             environment,
             interrupts,
+            again: Again::of(&cli),
         };
         run(&context, &cli)
     });

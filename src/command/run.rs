@@ -18,9 +18,7 @@ use crate::{
     cli::RunArgs,
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{
-        Assignment, Dispatch, Dispatched, Event, ShardEnd, Source, Stop, StoreRecorder, Worker,
-    },
+    execute::{Assignment, Dispatch, Dispatched, Event, ShardEnd, Source, StoreRecorder, Worker},
     model::{
         Clock, Design, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, ShardPlan,
         SystemClock,
@@ -32,6 +30,9 @@ use crate::{
 
 /// Events that may wait before workers wait for them.
 const EVENTS: usize = 1024;
+
+/// Tests without an answer that text output names.
+const UNKNOWN_SHOWN: usize = 20;
 
 /// Shards of one pass, all planned.
 struct Pass(VecDeque<Assignment>);
@@ -105,12 +106,9 @@ async fn pass(
             lease: lease(settings),
         })
         .await?;
-    let (plans, orders) = plan(
-        settings,
-        &listed,
-        &durations(&reader, settings, &listed)?,
-        seed,
-    );
+    let known = durations(&reader, settings, &listed)?;
+    let longest = longest_shard(settings, &known);
+    let (plans, orders) = plan(settings, &listed, &known, seed);
     let rows = writer.plan_iteration(hunt.id, revision, &plans).await?;
     let queue = rows
         .iter()
@@ -121,7 +119,7 @@ async fn pass(
             attempts: 0,
             order,
             cause: None,
-            predicted: Duration::ZERO,
+            predicted: longest,
             factors: variables(&plan.factors),
             seed32: seed32(IterationSeed(seed), plan.layout, plan.shard),
         });
@@ -143,7 +141,6 @@ async fn pass(
         &mut source,
     )
     .await?;
-    let aborted = matches!(dispatched, Dispatched::Stopped(Stop::Aborting(_)));
     let (state, reason) = if dispatched == Dispatched::Exhausted {
         (HuntState::Finished, "the pass is complete")
     } else {
@@ -201,7 +198,13 @@ async fn pass(
             ExitCode::Suite,
             "the suite does not collect any more",
         )),
-        Dispatched::Stopped(_) if aborted => Ok(stopping.ending().aborted()),
+        Dispatched::Stopped(_)
+            if results
+                .iter()
+                .any(|result| result.outcome == Outcome::Aborted) =>
+        {
+            Ok(stopping.ending().aborted())
+        }
         Dispatched::Exhausted | Dispatched::Stopped(_) => {
             // What we do not know must not look green: lost, infra and aborted tests count here, and only here.
             let green = results
@@ -214,6 +217,16 @@ async fn pass(
             })
         }
     }
+}
+
+/// How long a shard of the pass should take, at most: cut evenly, and no shorter than its longest test.
+fn longest_shard(settings: &Settings, durations: &[Option<Duration>]) -> Duration {
+    let known: Option<Vec<Duration>> = durations.iter().copied().collect();
+    let Some(known) = known else {
+        return settings.hunt.max_shard;
+    };
+    let share = known.iter().sum::<Duration>() / u32::from(settings.hunt.workers.get());
+    share + known.into_iter().max().unwrap_or_default()
 }
 
 type Orders = Vec<Vec<(crate::model::TestId, u8)>>;
@@ -377,6 +390,11 @@ fn say(
             .filter(|result| which(result.outcome))
             .count() as u64
     };
+    let (passed, skipped) = (
+        of(|outcome| outcome == Outcome::Passed),
+        of(|outcome| outcome == Outcome::Skipped),
+    );
+    let (failed, void) = (of(Outcome::is_failing), of(Outcome::is_void));
     if arguments.json {
         let tests: Vec<_> = results
             .iter()
@@ -396,22 +414,43 @@ fn say(
         console.json(&json!({
             "schema": "soakhound.run/1",
             "duration_ms": u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
+            "passed": passed,
+            "failed": failed,
+            "skipped": skipped,
+            "unknown": void,
             "tests": tests,
+            "failing": summary::failing_json(failing),
             "shards": shards,
         }))?;
         return Ok(());
     }
+    for result in results
+        .iter()
+        .filter(|result| result.outcome.is_void())
+        .take(UNKNOWN_SHOWN)
+    {
+        let name = escape::terminal(result.test.as_bytes());
+        console.line(&format!("{:<8} {name}", result.outcome))?;
+    }
+    let unknown = if void == 0 {
+        String::new()
+    } else {
+        format!(
+            ", {} unknown (aborted, infra, lost or untrusted)",
+            text::count(void)
+        )
+    };
     console.line(&format!(
-        "{} in {}: {} passed, {} failing, {} skipped, {} without an answer",
+        "{} in {}: {} passed, {} failed, {} skipped{unknown}",
         text::plural(results.len() as u64, "test"),
         text::duration(lasted),
-        text::count(of(|outcome| outcome == Outcome::Passed)),
-        text::count(of(Outcome::is_failing)),
-        text::count(of(|outcome| outcome == Outcome::Skipped)),
-        text::count(of(Outcome::is_void)),
+        text::count(passed),
+        text::count(failed),
+        text::count(skipped),
     ))?;
     if let Some(first) = failing.first() {
-        console.line(&format!("next: soakhound replay {}", first.token))?;
+        let next = context.again.with(&format!("replay {}", first.token));
+        console.line(&format!("next: {next}"))?;
     }
     Ok(())
 }

@@ -11,12 +11,14 @@ use crate::{
     error::{ExitCode, Failure},
     model::{Clock, HuntKind, HuntState, SystemClock},
     plan::MasterSeed,
-    store::{HuntStatus, Reader, holder},
+    store::{Holder, HuntRow, HuntStatus, Reader, StoreError, holder},
     ui::{escape, text},
 };
 
 /// Age of a heartbeat after which a living process is called stale: twelve missed ones.
 const STALE: Duration = Duration::from_secs(60);
+
+const SCHEMA: &str = "soakhound.status/1";
 
 /// How a hunt stands, seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,20 +70,13 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
     let console = &context.console;
-    let reader = Reader::open(&settings.store.path)?;
+    let reader = match Reader::open(&settings.store.path) {
+        Ok(reader) => reader,
+        Err(StoreError::Missing { .. }) => return none(context, arguments, settings),
+        Err(error) => return Err(error.into()),
+    };
     let Some(hunt) = reader.latest_hunt(settings.suite.id, HuntKind::Hunt)? else {
-        if arguments.json {
-            console.json(
-                &json!({"schema": "soakhound.status/1", "hunt": Value::Null, "state": Value::Null}),
-            )?;
-        } else {
-            console.line(&format!(
-                "no hunt of suite `{}` in this database",
-                settings.suite.name
-            ))?;
-            console.line("next: soakhound hunt --for 8h")?;
-        }
-        return Ok(ExitCode::NotRunning);
+        return none(context, arguments, settings);
     };
     let status = reader.status(hunt.id)?;
     let held = holder(&settings.store.path)?;
@@ -95,7 +90,7 @@ pub(super) fn run(
     };
     if arguments.json {
         let mut answer = summary::counts_json(&status);
-        answer["schema"] = json!("soakhound.status/1");
+        answer["schema"] = json!(SCHEMA);
         answer["state"] = json!(standing.word());
         answer["probe_trials"] = json!(0);
         answer["pair_coverage"] = Value::Null;
@@ -112,39 +107,13 @@ pub(super) fn run(
         console.json(&answer)?;
         return Ok(standing.exit());
     }
-    console.line(&format!(
-        "{}   hunt {} of suite `{}`, seed {}, begun {}",
-        standing.word(),
-        hunt.id,
-        settings.suite.name,
-        MasterSeed(hunt.master_seed),
-        hunt.started.rfc3339(),
-    ))?;
-    match (standing, &held) {
-        (Standing::Alive(_) | Standing::Stale, Some(holder)) => console.line(&format!(
-            "driven by process {} on {}, heartbeat {} ago, {}",
-            holder.pid,
-            escape::terminal(holder.host.as_bytes()),
-            text::duration(age),
-            text::plural(u64::from(status.lease.workers), "worker"),
-        ))?,
-        _ => console.line(&format!(
-            "not running{}; `soakhound hunt` {}",
-            hunt.reason
-                .as_deref()
-                .map_or_else(String::new, |why| format!(
-                    ": {}",
-                    escape::terminal(why.as_bytes())
-                )),
-            if hunt.state == HuntState::Finished {
-                "begins another"
-            } else {
-                "resumes it"
-            },
-        ))?,
-    }
-    if let Some(ends) = hunt.ends.filter(|_| matches!(standing, Standing::Alive(_))) {
-        console.line(&format!("ends {}", ends.rfc3339()))?;
+    let words = Words {
+        standing,
+        holder: held.as_ref(),
+        age,
+    };
+    for line in words.lines(settings, &status) {
+        console.line(&line)?;
     }
     for line in summary::counted_lines(&status)
         .into_iter()
@@ -155,7 +124,127 @@ pub(super) fn run(
     for (shard, token) in &shards {
         console.line(&format!("shard {shard}  {token}"))?;
     }
+    let next = match (standing, found.first()) {
+        (_, Some(failing)) => Some(format!("replay {}", failing.token)),
+        (Standing::Still(_), None) => Some("hunt".to_owned()),
+        (Standing::Alive(_) | Standing::Stale, None) => None,
+    };
+    if let Some(next) = next {
+        console.line(&format!("next: {}", context.again.with(&next)))?;
+    }
     Ok(standing.exit())
+}
+
+/// Answers where no hunt of this suite was ever started.
+fn none(
+    context: &Context,
+    arguments: &StatusArgs,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
+    let console = &context.console;
+    if arguments.json {
+        let mut answer = json!({"schema": SCHEMA, "failing": []});
+        for absent in [
+            "hunt",
+            "seed",
+            "state",
+            "started",
+            "heartbeat",
+            "ends",
+            "workers",
+            "pair_coverage",
+            "canary",
+        ] {
+            answer[absent] = Value::Null;
+        }
+        for zero in [
+            "iterations",
+            "shards",
+            "trials",
+            "probe_trials",
+            "executions",
+            "aborted",
+            "infra",
+            "flags_open",
+            "attempts",
+        ] {
+            answer[zero] = json!(0);
+        }
+        console.json(&answer)?;
+    } else {
+        console.line(&format!(
+            "no hunt of suite {} ({}) is on record in {}",
+            settings.suite.name,
+            settings.suite.id,
+            escape::terminal(settings.store.path.as_os_str().as_encoded_bytes()),
+        ))?;
+        console.line(&format!("next: {}", context.again.with("hunt --for 8h")))?;
+    }
+    Ok(ExitCode::NotRunning)
+}
+
+/// What the first lines say of.
+struct Words<'a> {
+    standing: Standing,
+    holder: Option<&'a Holder>,
+    age: Duration,
+}
+
+impl Words<'_> {
+    fn lines(&self, settings: &Settings, status: &HuntStatus) -> Vec<String> {
+        let hunt = &status.hunt;
+        let mut lines = vec![
+            format!("state   {}{}", self.standing.word(), self.why(hunt)),
+            format!(
+                "hunt    {} of suite {} ({}), seed {}",
+                hunt.id,
+                settings.suite.name,
+                settings.suite.id,
+                MasterSeed(hunt.master_seed),
+            ),
+        ];
+        let ends = hunt
+            .ends
+            .filter(|_| matches!(self.standing, Standing::Alive(_)));
+        lines.push(format!(
+            "began   {}{}",
+            hunt.started.rfc3339(),
+            ends.map_or_else(String::new, |ends| format!(", ends {}", ends.rfc3339())),
+        ));
+        if let (Standing::Alive(_) | Standing::Stale, Some(holder)) = (self.standing, self.holder) {
+            lines.push(format!(
+                "driven  by process {} on {}, {}; last heard of {} ago",
+                holder.pid,
+                escape::terminal(holder.host.as_bytes()),
+                text::plural(u64::from(status.lease.workers), "worker"),
+                text::duration(self.age),
+            ));
+        }
+        lines
+    }
+
+    fn why(&self, hunt: &HuntRow) -> String {
+        match self.standing {
+            Standing::Alive(_) => String::new(),
+            Standing::Stale => ": its process lives but does not get on".to_owned(),
+            // The process died without a word: what it last said does not hold any more.
+            Standing::Still(HuntState::Interrupted) if hunt.state != HuntState::Interrupted => {
+                ": its process died; `soakhound hunt` resumes it".to_owned()
+            }
+            Standing::Still(state) => {
+                let reason = hunt.reason.as_deref().unwrap_or("no reason given");
+                let next = if state == HuntState::Finished {
+                    "begins another"
+                } else {
+                    "resumes it"
+                };
+                format!(
+                    ": {}; `soakhound hunt` {next}",
+                    escape::terminal(reason.as_bytes())
+                )
+            }
+        }
+    }
 }
 
 /// The tokens of the newest closed shards.

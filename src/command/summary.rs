@@ -1,6 +1,6 @@
 //! What a hunt or a run has seen, as text and as JSON: counts, failing tests, the token of each last failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::{
     config::Settings,
     error::Failure,
     model::Outcome,
-    plan::{Handles, MasterSeed, Token},
+    plan::{Handles, MasterSeed, Row, Token},
     store::{FailureRow, HuntStatus, Reader, RevisionId, RevisionRow, StoreError},
     ui::{Column, escape, table, text},
 };
@@ -36,25 +36,41 @@ pub(super) fn failing(
     hunt: i64,
 ) -> Result<Vec<Failing>, StoreError> {
     let database = reader.database_id()?;
+    let rows = reader.failures(hunt, MOST)?;
+    let mut shards = BTreeMap::new();
     let mut revisions: BTreeMap<RevisionId, RevisionRow> = BTreeMap::new();
-    let mut found = Vec::new();
-    for row in reader.failures(hunt, MOST)? {
-        let shard = reader.shard(row.shard)?;
-        if !revisions.contains_key(&shard.revision) {
-            revisions.insert(shard.revision, reader.revision(shard.revision)?);
+    for row in &rows {
+        if let Entry::Vacant(entry) = shards.entry(row.shard) {
+            let shard = entry.insert(reader.shard(row.shard)?);
+            if let Entry::Vacant(entry) = revisions.entry(shard.revision) {
+                entry.insert(reader.revision(shard.revision)?);
+            }
         }
-        let revision = &revisions[&shard.revision];
-        let token = tokens::of_shard(
-            settings.suite.id,
-            revision.list,
-            &shard.plan,
-            shard.id,
-            database,
-        );
-        let handle = Handles::of(&revision.tests).handle(&row.test).to_string();
-        found.push(Failing { row, handle, token });
     }
-    Ok(found)
+    let handles: BTreeMap<RevisionId, Handles<'_>> = revisions
+        .iter()
+        .map(|(id, revision)| (*id, Handles::of(&revision.tests)))
+        .collect();
+    let found = rows.into_iter().map(|row| {
+        let shard = &shards[&row.shard];
+        let list = revisions[&shard.revision].list;
+        let token = if continues(reader, &row)? {
+            tokens::of_row(Row::Segment(row.segment.unsigned_abs()), database)
+        } else {
+            tokens::of_shard(settings.suite.id, list, &shard.plan, shard.id, database)
+        };
+        let handle = handles[&shard.revision].handle(&row.test).to_string();
+        Ok(Failing { row, handle, token })
+    });
+    found.collect()
+}
+
+/// Did the test fail in what was left of a shard after a crash or the like? Then only that is its order.
+fn continues(reader: &Reader, row: &FailureRow) -> Result<bool, StoreError> {
+    if reader.segments_of(row.shard)?.first() == Some(&row.segment) {
+        return Ok(false);
+    }
+    Ok(reader.segment(row.segment)?.open.cause.is_some())
 }
 
 /// Returns the failing tests as JSON.
@@ -134,16 +150,13 @@ pub(super) fn failing_lines(found: &[Failing], columns: usize) -> Vec<String> {
     let mut lines = vec![table(&shape, &rows, columns).trim_end().to_owned()];
     if found.len() > SHOWN {
         lines.push(format!(
-            "… {} more: soakhound status --json",
+            "… {} more: `soakhound status --json` has all",
             text::count((found.len() - SHOWN) as u64)
         ));
     }
-    lines.push("the last failing order of each:".to_owned());
+    lines.push("the order in which each failed last, for `soakhound replay`:".to_owned());
     for failing in found.iter().take(SHOWN) {
-        lines.push(format!(
-            "  {}  soakhound replay {}",
-            failing.handle, failing.token
-        ));
+        lines.push(format!("{}  {}", failing.handle, failing.token));
     }
     lines
 }
@@ -171,7 +184,7 @@ pub(super) fn show(
         console.json(&answer)?;
         return Ok(());
     }
-    console.line(&format!("hunt {hunt}: {reason}"))?;
+    console.line(&format!("hunt    {hunt}: {reason}"))?;
     for line in counted_lines(&status) {
         console.line(&line)?;
     }
@@ -179,10 +192,10 @@ pub(super) fn show(
         console.line(&line)?;
     }
     let next = match found.first() {
-        Some(failing) => format!("soakhound replay {}", failing.token),
-        None => "soakhound status".to_owned(),
+        Some(failing) => format!("replay {}", failing.token),
+        None => "status".to_owned(),
     };
-    console.line(&format!("next: {next}"))?;
+    console.line(&format!("next: {}", context.again.with(&next)))?;
     Ok(())
 }
 
@@ -190,32 +203,43 @@ pub(super) fn show(
 pub(super) fn counted_lines(status: &HuntStatus) -> Vec<String> {
     let of = |outcome| status.outcomes.of(outcome);
     let failing = status.outcomes.sum(Outcome::is_failing);
+    let void = status.outcomes.sum(Outcome::is_void);
     let mut lines = vec![
         format!(
-            "{} complete, {}, {}: {} passed, {} failing in {}, {} skipped",
-            text::plural(status.iterations, "iteration"),
+            "done    {}, {}, {}",
+            text::plural(status.iterations, "complete iteration"),
             text::plural(status.shards_finished, "shard"),
             text::plural(status.trials() + of(Outcome::Skipped), "trial"),
+        ),
+        format!(
+            "seen    {} passed, {} failed (of {}), {} skipped",
             text::count(of(Outcome::Passed)),
             text::count(failing),
             text::plural(status.failing_tests, "test"),
             text::count(of(Outcome::Skipped)),
         ),
-        format!(
-            "not counted: {} aborted, {} infra, {} lost, {} untrusted",
+    ];
+    if void > 0 {
+        lines.push(format!(
+            "void    {} aborted, {} infra, {} lost, {} untrusted: not counted above",
             text::count(of(Outcome::Aborted)),
             text::count(of(Outcome::Infra)),
             text::count(of(Outcome::Lost)),
             text::count(of(Outcome::Untrusted)),
-        ),
-    ];
+        ));
+    }
     let open = status.shards_planned - status.shards_finished - status.shards_abandoned;
-    if open + status.shards_abandoned > 0 {
+    if open > 0 {
         lines.push(format!(
-            "{} open (they run first on resume), {} given up since the project changed; evidence up to shard {}",
+            "open    {}; evidence up to shard {}",
             text::plural(open, "shard"),
-            text::count(status.shards_abandoned),
-            status.watermark,
+            status.watermark
+        ));
+    }
+    if status.shards_abandoned > 0 {
+        lines.push(format!(
+            "given up {}, since the project changed",
+            text::plural(status.shards_abandoned, "shard")
         ));
     }
     lines

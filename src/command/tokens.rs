@@ -15,10 +15,7 @@ pub(super) fn of_shard(
     database: u32,
 ) -> Token {
     if !plan.layout.is_function_of_seed() {
-        return Token::Reference(Reference {
-            database: DatabaseId::from_bits(database),
-            row: Row::Shard(shard.unsigned_abs()),
-        });
+        return of_row(Row::Shard(shard.unsigned_abs()), database);
     }
     Token::Random(Random {
         suite,
@@ -27,5 +24,13 @@ pub(super) fn of_shard(
         shard: plan.shard,
         list: ShortDigest::from_bits(list.short()),
         order: ShortDigest::from_bits(plan.order.short()),
+    })
+}
+
+/// Returns the token of a row of this database.
+pub(super) fn of_row(row: Row, database: u32) -> Token {
+    Token::Reference(Reference {
+        database: DatabaseId::from_bits(database),
+        row,
     })
 }

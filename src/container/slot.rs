@@ -127,6 +127,31 @@ impl Slot {
     /// # Errors
     /// [`HostError`] when the launch cannot be used, a limit cannot be set or the host is in trouble.
     pub async fn start(&mut self, launch: &Launch) -> Result<Running<'_>, HostError> {
+        let (output, output_in) = self.pipe()?;
+        let mut running = self.start_with(launch, output_in).await?;
+        running.output = Some(output);
+        Ok(running)
+    }
+
+    /// Starts a fresh container whose command has `terminal`, the lower end of a pseudo-terminal, as
+    /// its controlling terminal and its standard streams. Otherwise as [`Slot::start`].
+    ///
+    /// # Errors
+    /// As [`Slot::start`].
+    pub async fn start_on(
+        &mut self,
+        launch: &Launch,
+        terminal: OwnedFd,
+    ) -> Result<Running<'_>, HostError> {
+        self.hand_over(&terminal)?;
+        self.start_with(launch, terminal).await
+    }
+
+    async fn start_with(
+        &mut self,
+        launch: &Launch,
+        output_in: OwnedFd,
+    ) -> Result<Running<'_>, HostError> {
         launch.check()?;
         if self.process.is_none() {
             self.process = Some(self.start_process().await?);
@@ -134,13 +159,12 @@ impl Slot {
         self.cgroup.limit(&launch.limits)?;
         self.cgroup.begin();
         let (results, results_in) = self.pipe()?;
-        let (output, output_in) = self.pipe()?;
         let job = wire::sealed("job", &launch.job).map_err(HostError::slot("hand over the job"))?;
         let mut running = Running {
             slot: self,
             container: None,
             results: Some(results),
-            output: Some(output),
+            output: None,
             asked: SystemClock.mono(),
             killed: false,
             end: None,
@@ -210,16 +234,18 @@ impl Slot {
     /// Makes a pipe whose write end the command may also open by name, as `/dev/stdout`.
     fn pipe(&self) -> Result<(pipe::Receiver, OwnedFd), HostError> {
         let (out, into) = pipe_with(PipeFlags::CLOEXEC).map_err(HostError::slot("make a pipe"))?;
-        let base = if self.rung.maps_ids() { self.base } else { 0 };
-        std::os::unix::fs::fchown(
-            &into,
-            Some(base + self.image.uid),
-            Some(base + self.image.gid),
-        )
-        .map_err(HostError::slot("hand over a pipe"))?;
+        self.hand_over(&into)?;
         rustix::io::ioctl_fionbio(&out, true).map_err(HostError::slot("make a pipe"))?;
         let out = pipe::Receiver::from_owned_fd(out).map_err(HostError::slot("watch a pipe"))?;
         Ok((out, into))
+    }
+
+    /// Makes the command's user the owner of what it writes to.
+    fn hand_over(&self, fd: &OwnedFd) -> Result<(), HostError> {
+        let base = if self.rung.maps_ids() { self.base } else { 0 };
+        let (uid, gid) = (base + self.image.uid, base + self.image.gid);
+        std::os::unix::fs::fchown(fd, Some(uid), Some(gid))
+            .map_err(HostError::slot("hand over a descriptor"))
     }
 
     /// Ends the process and everything in the cgroup; the next start begins with a new process.
@@ -274,7 +300,8 @@ impl Running<'_> {
         self.results.take()
     }
 
-    /// Returns the read end of the command's standard output and error; `None` the second time.
+    /// Returns the read end of the command's standard output and error; `None` the second time, and
+    /// for a command on a terminal.
     pub fn output(&mut self) -> Option<pipe::Receiver> {
         self.output.take()
     }

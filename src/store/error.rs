@@ -144,8 +144,8 @@ pub enum StoreError {
         /// The position.
         position: u32,
     },
-    /// A repetition that the journal's half byte cannot hold.
-    #[error("position {position} of segment {segment} has repetition {rep}, not 1 to 15")]
+    /// A repetition that half a byte cannot hold.
+    #[error("position {position} of segment {segment} has repetition {rep}, not 1 to 16")]
     Repetition {
         /// The segment.
         segment: i64,

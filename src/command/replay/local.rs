@@ -178,6 +178,8 @@ impl Local {
             .args(&command.argv);
         process
             .envs(command.env)
+            // Suites may ask for this before they do what only a container survives.
+            .env_remove("SOAKHOUND")
             .envs(factors.iter().cloned())
             .current_dir(&self.root);
         process

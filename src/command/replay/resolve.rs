@@ -6,33 +6,42 @@ use std::{
     ffi::OsString,
 };
 
+use super::record::{Order, order_of_segment, order_of_shard, trials_of_shard};
 use crate::{
     command::stream::{factors, named, seed32, variables},
     error::{ExitCode, Failure},
-    model::{ListDigest, Outcome, SuiteId, TestId},
+    model::{Handle, ListDigest, Outcome, SuiteId, TestId},
     plan::{
         Found, Handles, IterationSeed, Minimal, Random, Reference, Row, ShortDigest, Tests, Token,
-        assign, shard,
+        shard,
     },
-    store::{Reader, StoreError},
+    store::{Reader, RevisionId, StoreError},
+    ui::{escape, text},
 };
+
+/// Names that a line of drift lists; the rest is counted.
+const NAMED: usize = 5;
+/// Newest revisions that are searched for the names of missing handles.
+const SEARCHED_REVISIONS: usize = 50;
 
 /// What a token says to run, and what is known of it.
 pub(super) struct Target {
     /// The order as this checkout can run it.
-    pub(super) order: Vec<(TestId, u8)>,
+    pub(super) order: Order,
     /// Digest of that order.
     pub(super) digest: ListDigest,
     /// Digest (30 bits) of the order as it was recorded.
-    pub(super) recorded_order: Option<ShortDigest>,
-    /// How this checkout differs from the recorded one, a line each; untrusted.
+    pub(super) recorded_order: ShortDigest,
+    /// How this checkout differs from the recorded one, a line each, escaped.
     pub(super) drift: Vec<String>,
     /// What was recorded, by test and repetition.
     pub(super) recorded: BTreeMap<(TestId, u8), Shown>,
     /// The tests whose failure counts as a reproduction; empty: any.
     pub(super) watch: BTreeSet<TestId>,
-    /// How often the watched tests failed in this very order, where the record says.
-    pub(super) failure_rate: Option<f64>,
+    /// Recorded runs of this very order that said something.
+    pub(super) runs: u32,
+    /// Those of them in which a test failed.
+    pub(super) failing_runs: u32,
     /// Variables that the shard's factors set.
     pub(super) variables: Vec<(OsString, OsString)>,
     pub(super) seed32: u32,
@@ -40,39 +49,54 @@ pub(super) struct Target {
     pub(super) what: String,
 }
 
-/// What a recorded trial showed.
+/// What a trial showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) outcome: Outcome,
     pub(super) signature: Option<String>,
 }
 
+/// How the recorded order was run, for everything that the tests do not decide.
+struct Setting {
+    recorded_order: ShortDigest,
+    drift: Vec<String>,
+    variables: Vec<(OsString, OsString)>,
+    seed32: u32,
+    what: String,
+}
+
 impl Target {
-    /// `same`, or `drifted`.
-    pub(super) fn matching(&self) -> &'static str {
-        match self.recorded_order {
-            Some(recorded) if recorded != ShortDigest::from(&self.digest) => "drifted",
-            _ => "same",
+    fn new(order: Order, setting: Setting) -> Result<Self, Failure> {
+        if order.is_empty() {
+            return Err(impossible("none of the tests of this order exist any more"));
         }
+        let mut target = Self {
+            digest: ListDigest::of(order.iter().map(|(test, _)| test)),
+            order,
+            recorded_order: setting.recorded_order,
+            drift: setting.drift,
+            recorded: BTreeMap::new(),
+            watch: BTreeSet::new(),
+            runs: 0,
+            failing_runs: 0,
+            variables: setting.variables,
+            seed32: setting.seed32,
+            what: setting.what,
+        };
+        if target.matching() == "drifted" && target.drift.is_empty() {
+            target
+                .drift
+                .push("this order was another one when it was recorded".to_owned());
+        }
+        Ok(target)
     }
 
-    /// Does the record show a failure to be reproduced?
-    pub(super) fn expects_failure(&self) -> bool {
-        !self.watch.is_empty()
-    }
-
-    /// The watched tests in words.
-    pub(super) fn watched(&self) -> String {
-        match self.watch.len() {
-            0 => "any failure".to_owned(),
-            1..=3 => {
-                let names = self
-                    .watch
-                    .iter()
-                    .map(|test| crate::ui::escape::terminal(test.as_bytes()));
-                names.collect::<Vec<_>>().join(", ")
-            }
-            more => format!("{more} tests that failed when it was recorded"),
+    /// `same`, or `drifted`: is the order the recorded one? A suite may have changed around the same order.
+    pub(super) fn matching(&self) -> &'static str {
+        if self.recorded_order == ShortDigest::from(&self.digest) {
+            "same"
+        } else {
+            "drifted"
         }
     }
 }
@@ -86,86 +110,136 @@ pub(super) fn suite_of(token: &Token) -> Option<SuiteId> {
     }
 }
 
-/// Finds the order of a token in this checkout.
+/// Finds the order of a token in this checkout of `suite`.
 ///
 /// # Errors
 /// [`Failure`] with 125 when it cannot be run here at all.
 pub(super) fn resolve(
     token: &Token,
+    suite: SuiteId,
     tests: &Tests,
     reader: Option<&Reader>,
 ) -> Result<Target, Failure> {
     match token {
-        Token::Minimal(minimal) => of_handles(minimal, tests),
+        Token::Minimal(minimal) => of_handles(minimal, suite, tests, reader),
         Token::Random(random) => of_seed(random, tests, reader),
-        Token::Reference(reference) => of_row(*reference, tests, reader),
+        Token::Reference(reference) => of_row(*reference, suite, tests, reader),
     }
 }
 
-fn impossible(message: impl Into<String>) -> Failure {
+/// The order cannot be run here.
+pub(super) fn impossible(message: impl Into<String>) -> Failure {
     Failure::new(
         ExitCode::Inconclusive,
         format!("impossible here: {}", message.into()),
     )
 }
 
-fn of_handles(minimal: &Minimal, tests: &Tests) -> Result<Target, Failure> {
+/// Returns names for people: the first ones, and how many more there are.
+fn names<'a>(tests: impl ExactSizeIterator<Item = &'a TestId>) -> String {
+    let count = tests.len();
+    let mut shown: Vec<String> = tests
+        .take(NAMED)
+        .map(|test| escape::terminal(test.as_bytes()))
+        .collect();
+    if count > NAMED {
+        shown.push(format!("… {} more", text::count((count - NAMED) as u64)));
+    }
+    shown.join(", ")
+}
+
+fn of_handles(
+    minimal: &Minimal,
+    suite: SuiteId,
+    tests: &Tests,
+    reader: Option<&Reader>,
+) -> Result<Target, Failure> {
     let handles = Handles::of(tests.names());
     let mut order = Vec::new();
     let mut missing = Vec::new();
     for handle in minimal.handles() {
         match handles.find(*handle) {
             Found::One(test) => order.push((tests.name(test).clone(), 1)),
-            Found::None => missing.push(handle.to_string()),
-            Found::Ambiguous(names) => {
-                let names: Vec<String> = names
-                    .iter()
-                    .map(|name| crate::ui::escape::terminal(name.as_bytes()))
-                    .collect();
+            Found::None => missing.push(*handle),
+            Found::Ambiguous(several) => {
+                let names = names(several.into_iter());
                 return Err(impossible(format!(
-                    "handle {handle} stands for several tests now: {}",
-                    names.join(", ")
+                    "handle {handle} stands for several tests now: {names}"
                 )));
             }
         }
     }
-    let flagged = minimal.handles().last().copied();
-    let is_missing = flagged.is_none_or(|handle| missing.contains(&handle.to_string()));
-    if is_missing {
-        return Err(impossible("the flagged test no longer exists"));
+    let gone = known_as(&missing, suite, reader)?;
+    if minimal.handles().last() == missing.last() {
+        let flagged = gone.last().map_or("", String::as_str);
+        return Err(impossible(format!(
+            "the test that this order is about no longer exists: {flagged}"
+        )));
     }
     let of = minimal.handles().len();
-    let drift = if missing.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!(
+    let mut drift = Vec::new();
+    if !gone.is_empty() {
+        drift.push(format!(
             "{} of {of} tests of this order no longer exist: {}",
-            missing.len(),
-            missing.join(", ")
-        )]
-    };
-    let digest = ListDigest::of(order.iter().map(|(test, _)| test));
-    let watch = order
-        .last()
-        .map(|(test, _)| test.clone())
-        .into_iter()
-        .collect();
-    Ok(Target {
+            gone.len(),
+            gone.join(", ")
+        ));
+    }
+    let flagged = order.last().map(|(test, _)| test.clone());
+    let mut target = Target::new(
         order,
-        digest,
-        recorded_order: Some(minimal.digest()),
-        drift,
-        recorded: BTreeMap::new(),
-        watch,
-        failure_rate: None,
-        variables: minimal
-            .factors()
-            .iter()
-            .map(|set| (OsString::from(&set.factor), OsString::from(&set.level)))
-            .collect(),
-        seed32: 0,
-        what: format!("a minimal order of {of}"),
-    })
+        Setting {
+            recorded_order: minimal.digest(),
+            drift,
+            variables: minimal
+                .factors()
+                .iter()
+                .map(|set| (OsString::from(&set.factor), OsString::from(&set.level)))
+                .collect(),
+            seed32: 0,
+            what: format!("a minimal order of {}", text::plural(of as u64, "test")),
+        },
+    )?;
+    target.watch.extend(flagged);
+    Ok(target)
+}
+
+/// Returns handles with the names that they had in a recorded revision, newest first; bare where none knows them.
+fn known_as(
+    handles: &[Handle],
+    suite: SuiteId,
+    reader: Option<&Reader>,
+) -> Result<Vec<String>, StoreError> {
+    let mut known: Vec<Option<String>> = vec![None; handles.len()];
+    let newest = match reader {
+        Some(reader) if !handles.is_empty() => reader.latest_revision(suite)?,
+        _ => None,
+    };
+    for id in (1..=newest.map_or(0, |revision| revision.id.0))
+        .rev()
+        .take(SEARCHED_REVISIONS)
+    {
+        let Some(reader) = reader else { break };
+        let revision = match reader.revision(RevisionId(id)) {
+            Ok(revision) => revision,
+            Err(StoreError::NoSuchRow { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let then = Handles::of(&revision.tests);
+        for (handle, name) in handles.iter().zip(&mut known) {
+            if let (None, Found::One(test)) = (&name, then.find(*handle)) {
+                let test = &revision.tests[test as usize];
+                *name = Some(escape::terminal(test.as_bytes()));
+            }
+        }
+    }
+    Ok(handles
+        .iter()
+        .zip(known)
+        .map(|(handle, name)| {
+            name.map_or_else(|| handle.to_string(), |name| format!("{handle} ({name})"))
+        })
+        .collect())
 }
 
 fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Target, Failure> {
@@ -173,30 +247,24 @@ fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Ta
         .map_err(|error| impossible(error.to_string()))?;
     let mut order = named(&here, tests);
     let mut drift = Vec::new();
-    let known = known_shards(reader, random)?;
-    let listed = ShortDigest::from(&tests.digest());
-    if listed != random.list {
-        drift.push(format!(
-            "the suite lists other tests than then ({} now)",
-            tests.len()
-        ));
+    let known = known_shards(random, reader)?;
+    if ShortDigest::from(&tests.digest()) != random.list {
         // With the record at hand the very tests of then are run; without it the seed orders those of now.
-        if let (Some(reader), Some(first)) = (reader, known.first()) {
-            let then = order_of(reader, *first)?;
-            order = existing(then, tests, &mut drift);
+        if let (Some(reader), Some(newest)) = (reader, known.last()) {
+            let then = reader.revision(reader.shard(*newest)?.revision)?.tests;
+            drift.extend(changed(&then, tests));
+            order = existing(order_of_shard(reader, *newest)?, tests, &mut drift);
+        } else {
+            drift.push(format!(
+                "the suite lists other tests than then ({} now); without the database that recorded it, \
+                 nobody can say which",
+                text::count(tests.len() as u64)
+            ));
         }
     }
-    if order.is_empty() {
-        return Err(impossible("none of its tests exist any more"));
-    }
-    let mut target = Target {
-        digest: ListDigest::of(order.iter().map(|(test, _)| test)),
-        order,
-        recorded_order: Some(random.order),
+    let setting = Setting {
+        recorded_order: random.order,
         drift,
-        recorded: BTreeMap::new(),
-        watch: BTreeSet::new(),
-        failure_rate: None,
         variables: variables(&factors(random.seed, random.layout, random.shard)),
         seed32: seed32(random.seed, random.layout, random.shard),
         what: format!(
@@ -207,64 +275,80 @@ fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Ta
             random.layout.grouping,
         ),
     };
+    let mut target = Target::new(order, setting)?;
     if let Some(reader) = reader {
-        add_record(&mut target, reader, &known)?;
+        for id in &known {
+            target.add_run(trials_of_shard(reader, *id)?);
+        }
     }
     Ok(target)
 }
 
-fn known_shards(reader: Option<&Reader>, random: &Random) -> Result<Vec<i64>, StoreError> {
-    reader.map_or_else(
-        || Ok(Vec::new()),
-        |reader| reader.find_shards(random.seed.0, random.layout, random.shard),
-    )
+/// Returns the shards on record that were planned with exactly this order, oldest first.
+fn known_shards(random: &Random, reader: Option<&Reader>) -> Result<Vec<i64>, StoreError> {
+    let Some(reader) = reader else {
+        return Ok(Vec::new());
+    };
+    let mut known = Vec::new();
+    for id in reader.find_shards(random.seed.0, random.layout, random.shard)? {
+        if ShortDigest::from(&reader.shard(id)?.plan.order) == random.order {
+            known.push(id);
+        }
+    }
+    Ok(known)
 }
 
-/// The order of a recorded shard, from the revision that it was planned for.
-fn order_of(reader: &Reader, id: i64) -> Result<Vec<(TestId, u8)>, Failure> {
-    let row = reader.shard(id)?;
-    if let Some(order) = row.plan.explicit_order {
-        return Ok(order.into_iter().map(|test| (test, 1)).collect());
+/// Says how the list of tests has changed.
+fn changed(then: &[TestId], tests: &Tests) -> Option<String> {
+    let (old, new): (BTreeSet<_>, BTreeSet<_>) =
+        (then.iter().collect(), tests.names().iter().collect());
+    let added: Vec<&TestId> = new.difference(&old).copied().collect();
+    let removed: Vec<&TestId> = old.difference(&new).copied().collect();
+    let part = |word: &str, some: &[&TestId]| {
+        (!some.is_empty()).then(|| {
+            format!(
+                "{} {word}: {}",
+                text::plural(some.len() as u64, "test"),
+                names(some.iter().copied())
+            )
+        })
+    };
+    let parts: Vec<String> = [part("added", &added), part("removed", &removed)]
+        .into_iter()
+        .flatten()
+        .collect();
+    match (parts.is_empty(), then == tests.names()) {
+        (true, true) => None,
+        (true, false) => Some("the suite lists the same tests in another order".to_owned()),
+        (false, _) => Some(format!("the suite has changed: {}", parts.join("; "))),
     }
-    let revision = reader.revision(row.revision)?;
-    // Modules are what a pytest name begins with; other runners will bring their own rule along.
-    let tests = Tests::new(revision.tests, |test| {
-        crate::suite::Runner::module_of(&crate::suite::Pytest, test)
-    });
-    let all = assign(row.plan.layout, IterationSeed(row.plan.seed), &tests)
-        .map_err(|error| impossible(error.to_string()))?;
-    Ok(all
-        .get(usize::from(row.plan.shard))
-        .map(|order| named(order, &tests))
-        .unwrap_or_default())
 }
 
 /// Keeps what still exists, and says what does not.
-fn existing(then: Vec<(TestId, u8)>, tests: &Tests, drift: &mut Vec<String>) -> Vec<(TestId, u8)> {
+fn existing(then: Order, tests: &Tests, drift: &mut Vec<String>) -> Order {
     let now: BTreeSet<&TestId> = tests.names().iter().collect();
-    let of = then.len();
-    let (kept, gone): (Vec<_>, Vec<_>) = then.into_iter().partition(|(test, _)| now.contains(test));
+    let of: BTreeSet<&TestId> = then.iter().map(|(test, _)| test).collect();
+    let gone: Vec<&TestId> = of.difference(&now).copied().collect();
     if !gone.is_empty() {
-        let names: Vec<String> = gone
-            .iter()
-            .take(5)
-            .map(|(test, _)| String::from_utf8_lossy(test.as_bytes()).into_owned())
-            .collect();
-        let more = if gone.len() > names.len() {
-            format!(", … {} more", gone.len() - names.len())
-        } else {
-            String::new()
-        };
         drift.push(format!(
-            "{} of {of} tests of this order no longer exist: {}{more}",
+            "{} of {} tests of this order no longer exist: {}",
             gone.len(),
-            names.join(", ")
+            of.len(),
+            names(gone.iter().copied())
         ));
     }
-    kept
+    then.iter()
+        .filter(|(test, _)| now.contains(test))
+        .cloned()
+        .collect()
 }
 
-fn of_row(reference: Reference, tests: &Tests, reader: Option<&Reader>) -> Result<Target, Failure> {
+fn of_row(
+    reference: Reference,
+    suite: SuiteId,
+    tests: &Tests,
+    reader: Option<&Reader>,
+) -> Result<Target, Failure> {
     let Some(reader) = reader else {
         return Err(
             impossible("this token refers to a row of a database, and there is none here")
@@ -280,89 +364,96 @@ fn of_row(reference: Reference, tests: &Tests, reader: Option<&Reader>) -> Resul
         );
         return Err(impossible(message).hint("name the right database with `--db`"));
     }
-    let row = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
-    let (id, then, recorded_order, what) = match reference.row {
-        Row::Shard(id) => {
-            let shard = reader.shard(row(id))?;
-            (
-                shard.id,
-                order_of(reader, shard.id)?,
-                shard.plan.order,
-                format!("{} shard {id}", shard.plan.layout.design),
-            )
-        }
-        Row::Segment(id) => {
-            let segment = reader.segment(row(id))?;
-            let then = segment
-                .trials
-                .iter()
-                .map(|trial| (trial.test.clone(), trial.rep))
-                .collect();
-            (
-                segment.open.shard,
-                then,
-                segment.open.order,
-                format!("segment {id}"),
-            )
-        }
+    let segment = match reference.row {
+        Row::Shard(_) => None,
+        Row::Segment(id) => Some(reader.segment(row_id(id)).map_err(no_such_row)?),
     };
-    let plan = reader.shard(id)?.plan;
-    let mut drift = Vec::new();
-    let order = existing(then, tests, &mut drift);
-    if order.is_empty() {
-        return Err(impossible("none of its tests exist any more"));
+    let id = match (reference.row, &segment) {
+        (_, Some(segment)) => segment.open.shard,
+        (Row::Shard(id) | Row::Segment(id), None) => row_id(id),
+    };
+    let shard = reader.shard(id).map_err(no_such_row)?;
+    let owner = reader.hunt(shard.hunt)?.suite;
+    if owner != suite {
+        return Err(other_suite(owner, &suite.to_string()));
     }
-    let mut target = Target {
-        digest: ListDigest::of(order.iter().map(|(test, _)| test)),
-        order,
-        recorded_order: Some(ShortDigest::from(&recorded_order)),
+    let plan = shard.plan;
+    let of_shard = format!(
+        "shard {} of {}, {}",
+        plan.shard + 1,
+        plan.layout.shards,
+        plan.layout.grouping
+    );
+    let (then, recorded_order, what) = match &segment {
+        None => (
+            order_of_shard(reader, id)?,
+            plan.order,
+            format!("{} order, {of_shard}", plan.layout.design),
+        ),
+        Some(segment) => (
+            order_of_segment(reader, segment)?,
+            segment.open.order,
+            format!(
+                "segment {} of a {} order, {of_shard}",
+                segment.id, plan.layout.design
+            ),
+        ),
+    };
+    let listed = reader.revision(shard.revision)?.tests;
+    let mut drift: Vec<String> = changed(&listed, tests).into_iter().collect();
+    let order = existing(then, tests, &mut drift);
+    let setting = Setting {
+        recorded_order: ShortDigest::from(&recorded_order),
         drift,
-        recorded: BTreeMap::new(),
-        watch: BTreeSet::new(),
-        failure_rate: None,
         variables: variables(&plan.factors),
         seed32: seed32(IterationSeed(plan.seed), plan.layout, plan.shard),
         what,
     };
-    add_record(&mut target, reader, &[id])?;
+    let mut target = Target::new(order, setting)?;
+    target.add_run(match segment {
+        Some(segment) => segment.trials,
+        None => trials_of_shard(reader, id)?,
+    });
     Ok(target)
 }
 
-/// Adds what the record says of these shards: the newest outcome of each trial, and how often it failed.
-fn add_record(target: &mut Target, reader: &Reader, shards: &[i64]) -> Result<(), StoreError> {
-    let (mut runs, mut failing_runs) = (0_u32, 0_u32);
-    for id in shards {
-        let mut failed = false;
-        for segment in reader.segments_of(*id)? {
-            for trial in reader
-                .segment(segment)?
-                .trials
-                .into_iter()
-                .filter(|trial| !trial.outcome.is_void())
-            {
-                failed |= trial.outcome.is_failing();
-                if trial.outcome.is_failing() {
-                    target.watch.insert(trial.test.clone());
-                }
-                let signature = trial
-                    .detail
-                    .as_deref()
-                    .filter(|_| trial.outcome.is_failing())
-                    .map(crate::store::signature);
-                target.recorded.insert(
-                    (trial.test, trial.rep),
-                    Shown {
-                        outcome: trial.outcome,
-                        signature,
-                    },
-                );
-            }
+fn row_id(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
+}
+
+fn no_such_row(error: StoreError) -> Failure {
+    match error {
+        StoreError::NoSuchRow { kind, id } => {
+            impossible(format!("this database has no {kind} {id}"))
         }
-        runs += 1;
-        failing_runs += u32::from(failed);
+        other => other.into(),
     }
-    if runs > 0 {
-        target.failure_rate = Some(f64::from(failing_runs) / f64::from(runs));
+}
+
+/// The token belongs to a suite that is not the one here.
+pub(super) fn other_suite(owner: SuiteId, here: &str) -> Failure {
+    impossible(format!(
+        "this token belongs to suite {owner}; this is {here}"
+    ))
+    .hint("run it in the checkout of that suite, or name its configuration with `--config`")
+}
+
+#[cfg(test)]
+impl Target {
+    /// A target without tests, of which so many runs are on record.
+    pub(super) fn of_runs(runs: u32, failing_runs: u32) -> Self {
+        Self {
+            order: Vec::new(),
+            digest: ListDigest::of([]),
+            recorded_order: ShortDigest::from_bits(0),
+            drift: Vec::new(),
+            recorded: BTreeMap::new(),
+            watch: BTreeSet::new(),
+            runs,
+            failing_runs,
+            variables: Vec::new(),
+            seed32: 0,
+            what: String::new(),
+        }
     }
-    Ok(())
 }

@@ -6,8 +6,8 @@
 //!
 //! Arguments: `init UID GID CWD COUNT (NAME=VALUE){COUNT} COMMAND ARGUMENT...`
 //!
-//! Descriptors: 3 results and 4 job belong to the command, 5 becomes its standard output and error,
-//! 6 takes the status record: `started MICROSECONDS` once the command runs (monotonic clock), then
+//! Descriptors: 3 results and 4 job belong to the command, 5 becomes its standard output and error (a
+//! terminal: its standard input and its controlling terminal too), 6 takes the status record: `started MICROSECONDS` once the command runs (monotonic clock), then
 //! `end WAIT_STATUS USER_US SYSTEM_US MAX_RSS_KB STRAGGLERS`.
 //!
 //! It leaves with the command's exit code, 128 + n for signal n, 127 or 126 when the command cannot
@@ -34,6 +34,7 @@ const O_CLOEXEC: c_int = 0o2_000_000;
 const CLOSE_RANGE_CLOEXEC: c_int = 4;
 const CLOCK_MONOTONIC: c_int = 1;
 const POLLERR: i16 = 8;
+const TIOCSCTTY: c_ulong = 0x540e;
 const ENOENT: c_int = 2;
 const ENOTDIR: c_int = 20;
 
@@ -71,6 +72,7 @@ unsafe extern "C" {
     fn fork() -> c_int;
     fn _exit(code: c_int) -> !;
     fn setsid() -> c_int;
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn setgroups(count: usize, groups: *const u32) -> c_int;
     fn setresgid(real: u32, effective: u32, saved: u32) -> c_int;
     fn setresuid(real: u32, effective: u32, saved: u32) -> c_int;
@@ -196,6 +198,10 @@ fn execute(command: &Command, report: c_int) -> ! {
         let none: SignalSet = Default::default();
         sigprocmask(SIG_SETMASK, &raw const none, null_mut());
         setsid();
+        // Fails, and changes nothing, unless somebody sits at a terminal.
+        if ioctl(OUTPUT, TIOCSCTTY, 0) == 0 {
+            dup2(OUTPUT, 0);
+        }
         dup2(OUTPUT, 1);
         dup2(OUTPUT, 2);
         close_range(5, u32::MAX, CLOSE_RANGE_CLOEXEC);
