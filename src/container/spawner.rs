@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
@@ -76,6 +77,7 @@ impl Spawner {
 
 fn start(exe: &PathBuf, socket: OwnedFd) -> io::Result<Child> {
     Command::new(exe)
+        .arg0("soakhound")
         .arg("__slot")
         .arg(OsString::from(std::process::id().to_string()))
         // As root, liblxc wants entries in /etc/subuid as soon as it finds `newuidmap`; without it,

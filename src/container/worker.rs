@@ -119,6 +119,8 @@ pub fn slot_main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// Ties our life to the owner's and returns the socket to it.
 fn enter(owner: Pid) -> io::Result<OwnedFd> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Started through `/proc/self/exe`, it would be called `exe`.
+    rustix::thread::set_name(c"soakhound-slot")?;
     if getppid() != Some(owner) {
         return Err(io::Error::other("the owner is gone"));
     }

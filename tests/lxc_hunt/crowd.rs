@@ -62,7 +62,9 @@ fn many_containers_at_once_fit_into_a_hunt_and_leave_nothing() {
     world.configure("[hunt]\nci_shards = 1\n[limits]\nmemory = \"128MiB\"\n");
     let mut hunt = world.start(&["hunt", "--workers", &workers.to_string()]);
     hunt.until("all of them run", |hunt| {
-        let inside = hunt.run().map_or(0, |run| run.count_of("python"));
+        let inside = hunt
+            .run()
+            .map_or(0, |run| run.processes_named("python").len());
         inside >= workers
     });
     let holds = Holds::now(&hunt);

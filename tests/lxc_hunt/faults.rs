@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Started, World};
 
@@ -259,4 +259,49 @@ fn user_without_root_is_told_what_is_missing() {
         let all = ended.stdout.clone() + &ended.stderr;
         assert!(all.contains("root"), "{arguments:?}: {all}");
     }
+}
+
+#[test]
+fn slot_that_somebody_kills_is_replaced_though_the_program_was_upgraded_meanwhile() {
+    let world = World::with_files(&[(
+        "test_it.py",
+        "import time, pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_it(n):\n    time.sleep(0.5)\n",
+    )]);
+    let program = world.aside("soakhound");
+    fs::copy(env!("CARGO_BIN_EXE_soakhound"), &program).unwrap();
+    let mut command = Command::new(&program);
+    world.clothe(&mut command);
+    command.args([
+        "hunt",
+        "--iterations",
+        "2",
+        "--workers",
+        "1",
+        "--seed",
+        "1",
+        "--python",
+    ]);
+    let mut hunt = Started::of(command.arg(crate::support::venv::python()));
+    hunt.until("a test ended", |hunt| {
+        hunt.stderr().contains("record ") && world.number("SELECT count(*) FROM journal") > 0
+    });
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "another version").unwrap();
+    let run = hunt.run().unwrap();
+    let slots = run.processes_named("soakhound");
+    assert!(!slots.is_empty(), "{:?}", run.processes());
+    for slot in slots {
+        // A slot's child may have gone with it.
+        let _ = kill_process(Pid::from_raw(slot).unwrap(), Signal::KILL);
+    }
+    hunt.wait().assert_code(0);
+    run.assert_gone();
+    world.check();
+    let ends = world
+        .rows("SELECT \"end\", count(*) FROM segments WHERE \"end\" <> 'completed' GROUP BY 1");
+    assert_eq!(ends, ["infra|1"]);
+    let outcomes =
+        world.rows("SELECT outcome, count(*) FROM trials WHERE outcome <> 'infra' GROUP BY 1");
+    let planned = world.number("SELECT sum(trials) FROM shard");
+    assert_eq!(outcomes, [format!("passed|{planned}")]);
 }

@@ -38,13 +38,15 @@ impl Run {
         found
     }
 
-    /// Counts the run's processes whose program has this in its name.
-    pub(crate) fn count_of(&self, program: &str) -> usize {
-        let names = self.processes();
-        names
-            .iter()
-            .filter(|process| process.contains(program))
-            .count()
+    /// Returns the ids of the run's processes whose program has this in its name.
+    pub(crate) fn processes_named(&self, program: &str) -> Vec<i32> {
+        let all = self.processes();
+        let named = all.iter().filter_map(|process| process.split_once(' '));
+        let named = named.filter(|(_, name)| name.contains(program));
+        let id = |folder: &str| folder.trim_start_matches("/proc/").parse();
+        named
+            .map(|(folder, _)| id(folder).expect("a process id"))
+            .collect()
     }
 
     /// Returns the run's cgroups.
