@@ -444,6 +444,36 @@ fn a_shard_is_finished_only_with_one_outcome_per_planned_trial() {
 }
 
 #[test]
+fn an_aborted_trial_is_no_answer_for_the_writer_and_for_the_check() {
+    let it = Fixture::new(3);
+    let shard = it.shard(plan(0, 3));
+    let segment = it.segment(shard, 3);
+    let outcomes = [Outcome::Passed, Outcome::Lost, Outcome::Aborted];
+    let trials = (0..).zip(outcomes).map(|(p, outcome)| trial(p, outcome));
+    it.close(segment, trials.collect()).unwrap();
+    let refused = it
+        .wait(it.writer.close_shard(shard, ShardState::Finished))
+        .unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Unfinished { answered: 2, .. }),
+        "{refused}"
+    );
+    it.assert_sound();
+    let connection = rusqlite::Connection::open(it.path()).unwrap();
+    connection
+        .execute("UPDATE shard SET state = 1", [])
+        .unwrap();
+    let findings = store::check(&it.path()).unwrap().findings;
+    let short = store::Finding::Shard {
+        shard,
+        planned: 3,
+        answered: 2,
+        doubled: 0,
+    };
+    assert_eq!(findings, [short]);
+}
+
+#[test]
 fn a_dead_hunt_is_taken_up_where_it_stopped() {
     let it = Fixture::new(3);
     let shards = [it.shard(plan(0, 3)), it.shard(plan(1, 3))];
