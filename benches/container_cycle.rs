@@ -26,15 +26,15 @@ const BATCH: usize = 5;
 const SAMPLES: usize = 100;
 
 fn main() {
-    let base = tempfile::tempdir().expect("a temporary folder can be made");
-    let run = RunDir::create(base.path()).expect("a run can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let run = RunDir::create(folder.path()).expect("a run can be made");
     let spawner = Spawner::new(env!("CARGO_BIN_EXE_soakhound")).expect("a thread can be started");
-    let tree = base.path().join("project");
+    let tree = folder.path().join("project");
     std::fs::create_dir(&tree).expect("a folder can be made");
     say("parallel  bare ms  ours ms  ratio  bare/s  ours/s  ratio");
     for parallel in [1, 4, 16] {
         let mut bare: Vec<Bare> = (0..parallel)
-            .map(|n| Bare::new(&run.path().join(format!("bare-{n}"))))
+            .map(|n| Bare::new(&run.path().join(format!("bare-{parallel}-{n}"))))
             .collect();
         let mut ours: Vec<Ours> = (0..parallel)
             .map(|n| Ours::new(&spawner, &run, n, &tree))
@@ -152,6 +152,7 @@ impl Ours {
                 tmp_bytes: 1 << 30,
             },
             job: vec![b'x'; 8192],
+            harvest: None,
         };
         let runtime = Builder::new_current_thread()
             .enable_all()

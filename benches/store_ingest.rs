@@ -1,16 +1,24 @@
-//! Prints how fast the store takes outcomes in and how many bytes each of them costs on disk.
+//! Prints how fast the store takes outcomes in, what each costs in processor time and bytes on disk, and how
+//! fast it answers afterwards.
 //!
-//! `cargo bench --bench store_ingest [-- ROWS [SIDE_BY_SIDE]]`: one million rows of one segment at a time
-//! unless told otherwise. Segments have 250 trials and are recorded in commits of 250 rows.
+//! `cargo bench --bench store_ingest [-- ROWS [WORKERS]]`: one million rows and one worker unless told
+//! otherwise. Each worker opens a segment, closes it with its 250 trials and closes its shard, each call waiting
+//! for its commit as in a hunt; several workers record half of the trials before the end. Wall time depends
+//! on who else uses the machine; processor time hardly.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::task::JoinSet;
 
 use soakhound::model::{
     Design, Grouping, HuntKind, Layout, ListDigest, MonoMicros, Outcome, SegmentClose, SegmentEnd,
     SegmentOpen, ShardPlan, ShardState, TestId, TrialRecord, UnixMillis, Usage,
 };
 use soakhound::store::{
-    HuntStart, LeaseStart, OpenOptions, Reader, RevisionStart, StoreError, SuiteKey, Writer,
+    self, HuntStart, LeaseStart, OpenOptions, Reader, RevisionStart, StoreError, SuiteKey, Writer,
 };
 
 /// Tests in the suite; one iteration runs each once.
@@ -23,16 +31,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .skip(1)
         .filter_map(|word| word.parse::<u64>().ok());
     let rows = numbers.next().unwrap_or(1_000_000);
-    let side_by_side = numbers
-        .next()
-        .unwrap_or(1)
-        .clamp(1, u64::from(TESTS / TRIALS));
+    let workers = numbers.next().unwrap_or(1);
+    let workers = workers.clamp(1, u64::from(TESTS / TRIALS));
     // Beside the build, because a temporary folder may be in memory.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let path = folder.path().join("hunt.db");
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (writer, _) = Writer::open(&path, &OpenOptions::at(UnixMillis(0)))?;
-    let tests: Vec<_> = (0..TESTS)
+    let tests: Arc<[_]> = (0..TESTS)
         .map(|i| {
             TestId::new(format!("tests/test_module_{}.py::test_case_{i}", i / 50))
                 .expect("short and not empty")
@@ -45,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = hunt_start(key.clone());
     let revision = RevisionStart {
         suite: key,
-        tests: tests.clone(),
+        tests: tests.to_vec(),
         snapshot: [0; 32],
         environment: [0; 32],
         git: None,
@@ -54,41 +60,61 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hunt = runtime.block_on(writer.begin_hunt(&start))?.id;
     let revision = runtime.block_on(writer.register_revision(&revision))?;
 
-    let begun = Instant::now();
+    let begun = (Instant::now(), store_time());
     let iterations = rows.div_ceil(u64::from(TESTS));
     for iteration in 0..iterations {
         let plans = plans(iteration);
         let shards = runtime.block_on(writer.plan_iteration(hunt, revision, &plans))?;
-        for group in shards.chunks(usize::try_from(side_by_side)?) {
+        for group in shards.chunks(usize::try_from(workers)?) {
             runtime.block_on(run_side_by_side(&writer, group, iteration, &tests))?;
         }
     }
+    let (wall, busy) = (begun.0.elapsed(), store_time().saturating_sub(begun.1));
     runtime.block_on(writer.shutdown())?;
-    let seconds = begun.elapsed().as_secs_f64();
+    drop(writer);
     let rows = iterations * u64::from(TESTS);
-    let bytes = path.metadata()?.len();
-    let reader = Reader::open(&path)?;
+    report(rows, workers, wall, busy, path.metadata()?.len());
+    answer(&path, hunt, rows)
+}
+
+/// Processor time of the store's thread: of all threads but this one.
+fn store_time() -> Duration {
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    read(ClockId::ProcessCPUTime).saturating_sub(read(ClockId::ThreadCPUTime))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    reason = "figures for a person"
+)]
+fn report(rows: u64, workers: u64, wall: Duration, busy: Duration, bytes: u64) {
+    println!(
+        "{rows} outcomes, {workers} workers: {:.0} rows/s, {:.2} us of processor time and {:.2} bytes per outcome",
+        rows as f64 / wall.as_secs_f64(),
+        busy.as_secs_f64() * 1e6 / rows as f64,
+        bytes as f64 / rows as f64,
+    );
+}
+
+#[expect(clippy::print_stdout, reason = "figures for a person")]
+fn answer(path: &Path, hunt: i64, rows: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let milliseconds = |since: Instant| since.elapsed().as_secs_f64() * 1e3;
     let asked = Instant::now();
-    let status = reader.status(hunt)?;
-    let answered = asked.elapsed();
+    let status = Reader::open(path)?.status(hunt)?;
+    println!("status in {:.1} ms", milliseconds(asked));
     assert_eq!(
         status.outcomes.sum(|_| true),
         rows,
         "every outcome is counted once"
     );
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::print_stdout,
-        reason = "figures for a person"
-    )]
-    {
-        println!(
-            "{rows} outcomes, {side_by_side} side by side: {:.0} rows/s, {:.2} bytes per outcome, status in {:.1} ms",
-            rows as f64 / seconds,
-            bytes as f64 / rows as f64,
-            answered.as_secs_f64() * 1e3,
-        );
-    }
+    let asked = Instant::now();
+    let failing = Reader::open(path)?.failures(hunt, 20)?.len();
+    println!("{failing} failing tests in {:.1} ms", milliseconds(asked));
+    let asked = Instant::now();
+    let found = store::check(path)?.findings;
+    println!("check in {:.0} ms", milliseconds(asked));
+    assert!(found.is_empty(), "{found:?}");
     Ok(())
 }
 
@@ -96,30 +122,25 @@ async fn run_side_by_side(
     writer: &Writer,
     shards: &[i64],
     iteration: u64,
-    tests: &[TestId],
+    tests: &Arc<[TestId]>,
 ) -> Result<(), StoreError> {
-    let mut segments = Vec::new();
-    for shard in shards {
-        segments.push(writer.open_segment(&opening(*shard)).await?);
+    let recorded = if shards.len() > 1 { TRIALS / 2 } else { 0 };
+    let mut workers = JoinSet::new();
+    for shard in shards.iter().copied() {
+        let (writer, tests) = (writer.clone(), Arc::clone(tests));
+        workers.spawn(async move {
+            let segment = writer.open_segment(&opening(shard)).await?;
+            if recorded > 0 {
+                let first = trials(shard, iteration, &tests, 0..recorded);
+                writer.record(segment, first).await?;
+            }
+            let rest = trials(shard, iteration, &tests, recorded..TRIALS);
+            writer.close_segment(segment, closing(), rest).await?;
+            writer.close_shard(shard, ShardState::Finished).await
+        });
     }
-    // Half of each segment first, so that side by side they really interleave.
-    for (segment, shard) in segments.iter().zip(shards) {
-        if shards.len() > 1 {
-            writer
-                .record(*segment, trials(*shard, iteration, tests, 0..TRIALS / 2))
-                .await?;
-        }
-    }
-    for (segment, shard) in segments.iter().zip(shards) {
-        let from = if shards.len() > 1 { TRIALS / 2 } else { 0 };
-        writer
-            .close_segment(
-                *segment,
-                closing(),
-                trials(*shard, iteration, tests, from..TRIALS),
-            )
-            .await?;
-        writer.close_shard(*shard, ShardState::Finished).await?;
+    while let Some(done) = workers.join_next().await {
+        done.expect("no worker panics")?;
     }
     Ok(())
 }

@@ -1,5 +1,4 @@
--- How many planned trials of a shard have an outcome (an aborted one is none: it runs again), and how many
--- have two that say something.
+-- How many planned trials of a shard are answered (aborted is no answer: it runs again), and how many twice.
 -- params:  :shard_id
 -- returns: answered, doubled
 SELECT COALESCE(SUM(answers > 0), 0) AS answered, COALESCE(SUM(telling > 1), 0) AS doubled

@@ -7,7 +7,7 @@ FROM (
     UNION ALL
     SELECT trial.test_id
     FROM segment
-    JOIN shard ON shard.id = segment.shard_id
+    CROSS JOIN shard ON shard.id = segment.shard_id
     JOIN trial ON trial.segment_id = segment.id
     WHERE segment.tallied = 0 AND shard.hunt_id = :hunt_id AND trial.outcome BETWEEN 1 AND 5
 );

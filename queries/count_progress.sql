@@ -7,6 +7,6 @@ FROM (
     UNION ALL
     SELECT 1, segment.executed
     FROM segment
-    JOIN shard ON shard.id = segment.shard_id
+    CROSS JOIN shard ON shard.id = segment.shard_id
     WHERE segment.tallied = 0 AND segment."end" IS NOT NULL AND shard.hunt_id = :hunt_id
 );

@@ -1,4 +1,4 @@
--- One outcome.
--- params:  :outcome, :position, :rep, :segment_id, :test_id
+-- One outcome, with its repetition.
+-- params:  :position, :result, :segment_id, :test_id
 -- returns: none
-INSERT INTO trial (segment_id, position, test_id, rep, outcome) VALUES (:segment_id, :position, :test_id, :rep, :outcome);
+INSERT INTO trial (segment_id, position, test_id, result) VALUES (:segment_id, :position, :test_id, :result);

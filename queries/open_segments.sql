@@ -4,6 +4,6 @@
 SELECT segment.id AS id, segment.shard_id AS shard_id, segment.started_us AS started_us, segment.started_ms AS started_ms,
        segment.trials AS trials
 FROM segment
-JOIN shard ON shard.id = segment.shard_id
+CROSS JOIN shard ON shard.id = segment.shard_id
 WHERE segment.tallied = 0 AND segment."end" IS NULL AND shard.hunt_id = :hunt_id
 ORDER BY segment.id;

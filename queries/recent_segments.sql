@@ -3,9 +3,9 @@
 -- returns: id, recorded
 SELECT segment.id AS id, segment.recorded AS recorded
 FROM segment
-JOIN shard ON shard.id = segment.shard_id
-JOIN hunt ON hunt.id = shard.hunt_id
-JOIN suite ON suite.id = hunt.suite_id
+CROSS JOIN shard ON shard.id = segment.shard_id
+CROSS JOIN hunt ON hunt.id = shard.hunt_id
+CROSS JOIN suite ON suite.id = hunt.suite_id
 WHERE suite.suite_id = :suite_id AND segment."end" IS NOT NULL
 ORDER BY segment.id DESC
 LIMIT :limit;

@@ -2,6 +2,7 @@
 //! an exit code. No logic of its own but the counting of interrupts.
 
 use std::{
+    error::Error,
     process::ExitCode,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
 
 /// Counts SIGINTs from now on. The first and the second are for the command to act on; the third leaves at
 /// once, which is safe: containers die with us and the record is durable.
-fn interrupts() -> Result<watch::Receiver<u32>, ctrlc::Error> {
+fn interrupts() -> Result<watch::Receiver<u32>, Box<dyn Error>> {
     static SEEN: AtomicU32 = AtomicU32::new(0);
     let (tell, told) = watch::channel(0);
     ctrlc::try_set_handler(move || {

@@ -58,7 +58,8 @@ impl World {
             let path = entry.unwrap().path();
             assert!(
                 path.ends_with("lock") || ours.contains(&path.as_path()),
-                "{path:?}"
+                "{}",
+                path.display()
             );
         }
     }
@@ -124,6 +125,7 @@ fn shell(script: &str) -> Launch {
             tmp_bytes: 64 << 20,
         },
         job: b"the job".to_vec(),
+        harvest: None,
     }
 }
 
@@ -291,10 +293,16 @@ async fn tree_is_the_users_own_and_its_source_survives_a_deletion_of_everything(
             source: source.clone(),
             target: source.clone(),
         }],
-        binds: vec![Bind {
-            source: library.clone(),
-            target: "/root/.pyenv/lib".into(),
-        }],
+        binds: vec![
+            Bind {
+                source: library.clone(),
+                target: "/root/.pyenv/lib".into(),
+            },
+            Bind {
+                source: library.join("x"),
+                target: "/run/one file".into(),
+            },
+        ],
         files: vec![InjectedFile {
             path: "/run/soakhound/plugin.py".into(),
             contents: b"plugin".to_vec(),
@@ -305,14 +313,14 @@ async fn tree_is_the_users_own_and_its_source_survives_a_deletion_of_everything(
     let mut slot = world.slot(0, &image).await;
     let mut launch = shell(
         "stat -c '%u %a' .; cat test_a.py; echo two > test_a.py; mkdir d; mv test_a.py d/; cat d/*; \
-         cat /root/.pyenv/lib/x; (echo > /root/.pyenv/lib/x) 2>/dev/null || echo kept; \
+         cat /root/.pyenv/lib/x '/run/one file'; (echo > /root/.pyenv/lib/x) 2>/dev/null || echo kept; \
          cat /run/soakhound/plugin.py; (echo > /run/soakhound/plugin.py) 2>/dev/null || echo ' kept'; \
-         rm -rf /etc /tmp /bin/* $PWD/* 2>/dev/null; ls -A; exit 3",
+         rm -rf /etc /tmp /bin/* \"$PWD\"/* 2>/dev/null; ls -A; exit 3",
     );
     launch.cwd = source.clone();
     let shown = show(&mut slot, &launch).await;
     assert_eq!(
-        shown.output, "1000 700\nonetwo\nlibkept\nplugin kept\n",
+        shown.output, "1000 700\nonetwo\nliblibkept\nplugin kept\n",
         "{}",
         shown.end.log
     );
@@ -386,7 +394,7 @@ async fn writable_places_are_bounded() {
 async fn fork_bomb_is_stopped_by_its_limit_and_by_the_kill() {
     let world = World::new();
     let mut slot = world.slot(0, &image()).await;
-    let launch = shell("b() { b | b & }; echo go; b 2>/dev/null; sleep 600");
+    let launch = shell("b() { b | b & }; echo go; b 2>/dev/null & exec sleep 600");
     let mut running = slot.start(&launch).await.unwrap();
     let mut first = [0; 3];
     running
@@ -424,6 +432,52 @@ async fn a_hung_tree_that_ignores_sigterm_is_killed_in_time() {
 }
 
 #[tokio::test]
+async fn a_frozen_container_is_killed_and_its_slot_goes_on() {
+    let world = World::new();
+    let mut slot = world.slot(0, &image()).await;
+    let mut running = slot.start(&shell("echo up; sleep 600")).await.unwrap();
+    let mut output = running.output().unwrap();
+    output.read_exact(&mut [0; 3]).await.unwrap();
+    let name = format!("soakhound-{}-0", world.run.id());
+    let v1 = Path::new("/sys/fs/cgroup/freezer").join(&name);
+    let (file, state) = if v1.exists() {
+        (v1.join("freezer.state"), "FROZEN")
+    } else {
+        (
+            Path::new("/sys/fs/cgroup")
+                .join(&name)
+                .join("cgroup.freeze"),
+            "1",
+        )
+    };
+    fs::write(file, state).unwrap();
+    running.kill().await.unwrap();
+    assert_eq!(running.wait().await.unwrap().exit, Exit::Signal(9));
+    assert_eq!(output.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    drop(running);
+    assert_eq!(show(&mut slot, &shell("echo next")).await.output, "next\n");
+    drop(slot);
+    world.leaves_nothing();
+}
+
+#[tokio::test]
+async fn a_container_can_be_killed_at_any_moment_of_its_start() {
+    let world = World::new();
+    let mut slot = world.slot(0, &image()).await;
+    for round in 0..40 {
+        let mut running = slot.start(&shell("sleep 600")).await.unwrap();
+        for _ in 0..round * 20 {
+            tokio::task::yield_now().await;
+        }
+        running.kill().await.unwrap();
+        assert_eq!(running.wait().await.unwrap().exit, Exit::Signal(9));
+    }
+    assert_eq!(show(&mut slot, &shell("echo next")).await.output, "next\n");
+    drop(slot);
+    world.leaves_nothing();
+}
+
+#[tokio::test]
 async fn a_daemon_left_behind_is_counted_and_gone() {
     let shown = once(
         &image(),
@@ -438,9 +492,7 @@ async fn a_daemon_left_behind_is_counted_and_gone() {
 async fn two_slots_run_side_by_side_and_see_nothing_of_each_other() {
     let world = World::new();
     let (mut one, mut other) = (world.slot(0, &image()).await, world.slot(1, &image()).await);
-    let launch = shell(
-        "echo > /tmp/mine; echo > /dev/shm/mine; ls /tmp /dev/shm; ls /proc | grep -c '^[0-9]'",
-    );
+    let launch = shell("echo > /tmp/mine; echo > /dev/shm/mine; ls /tmp /dev/shm; echo $$");
     let (a, b) = tokio::join!(show(&mut one, &launch), show(&mut other, &launch));
     assert_eq!(a.output, b.output);
     assert!(

@@ -337,6 +337,43 @@ fn the_same_trial_again_is_accepted_and_another_one_is_final() {
 }
 
 #[test]
+fn workers_side_by_side_share_commits_and_each_gets_its_own_answer() {
+    let it = Fixture::new(40);
+    let shards: Vec<_> = (0..12).map(|index| it.shard(plan(index, 40))).collect();
+    let worker = |shard: i64| {
+        let writer = it.writer.clone();
+        async move {
+            let segment = writer.open_segment(&opening(shard, 40)).await.unwrap();
+            let receipt = writer.record(segment, passed(0..30)).await.unwrap();
+            let last = passed(30..40);
+            let end = closing(SegmentEnd::Completed);
+            // Both wait at once: the shard's end counts the trials that the same commit writes.
+            let (closed, finished) = tokio::join!(
+                writer.close_segment(segment, end, last),
+                writer.close_shard(shard, ShardState::Finished)
+            );
+            closed.and(finished).unwrap();
+            receipt.committed().await.unwrap();
+            (shard, segment)
+        }
+    };
+    let mut workers = tokio::task::JoinSet::new();
+    let handle = it.runtime.handle();
+    for shard in &shards {
+        workers.spawn_on(worker(*shard), handle);
+    }
+    let done = it.wait(workers.join_all());
+    let reader = it.reader();
+    for (shard, segment) in done {
+        assert_eq!(reader.segment(segment).unwrap().open.shard, shard);
+        assert_eq!(reader.segment(segment).unwrap().trials, passed(0..40));
+    }
+    let status = reader.status(it.hunt).unwrap();
+    assert_eq!((status.shards_finished, status.trials()), (12, 480));
+    it.assert_sound();
+}
+
+#[test]
 fn positions_with_a_gap_and_closed_segments_are_refused() {
     let it = Fixture::new(3);
     let segment = it.segment(it.shard(plan(0, 3)), 3);
@@ -404,6 +441,36 @@ fn a_shard_is_finished_only_with_one_outcome_per_planned_trial() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn an_aborted_trial_is_no_answer_for_the_writer_and_for_the_check() {
+    let it = Fixture::new(3);
+    let shard = it.shard(plan(0, 3));
+    let segment = it.segment(shard, 3);
+    let outcomes = [Outcome::Passed, Outcome::Lost, Outcome::Aborted];
+    let trials = (0..).zip(outcomes).map(|(p, outcome)| trial(p, outcome));
+    it.close(segment, trials.collect()).unwrap();
+    let refused = it
+        .wait(it.writer.close_shard(shard, ShardState::Finished))
+        .unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Unfinished { answered: 2, .. }),
+        "{refused}"
+    );
+    it.assert_sound();
+    let connection = rusqlite::Connection::open(it.path()).unwrap();
+    connection
+        .execute("UPDATE shard SET state = 1", [])
+        .unwrap();
+    let findings = store::check(&it.path()).unwrap().findings;
+    let short = store::Finding::Shard {
+        shard,
+        planned: 3,
+        answered: 2,
+        doubled: 0,
+    };
+    assert_eq!(findings, [short]);
 }
 
 #[test]
@@ -539,7 +606,7 @@ fn check_sees_a_changed_outcome() {
     it.writer.shutdown_blocking().unwrap();
     let connection = rusqlite::Connection::open(it.path()).unwrap();
     connection
-        .execute("UPDATE trial SET outcome = 1 WHERE position = 2", [])
+        .execute("UPDATE trial SET result = 1 WHERE position = 2", [])
         .unwrap();
     drop(connection);
     let findings = store::check(&it.path()).unwrap().findings;

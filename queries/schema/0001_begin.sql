@@ -188,6 +188,8 @@ CREATE TABLE segment (
     CHECK (tallied = 0 OR "end" IS NOT NULL)
 ) STRICT;
 CREATE INDEX segment_of_shard ON segment (shard_id, id);
+-- Always few, which the planner cannot know: queries that start here join the rest by CROSS JOIN, which
+-- keeps the order of the tables.
 CREATE INDEX segment_fresh ON segment (id) WHERE tallied = 0;
 
 CREATE TABLE segment_beside (
@@ -198,7 +200,7 @@ CREATE TABLE segment_beside (
 
 -- Outcomes of open segments, one row per group commit; becomes `trial` and `timing` when the segment
 -- closes. Written at once, `trial` is filled in key order and keeps its pages full.
--- batch: per trial a varint test id, a byte outcome + 16 * rep, and the two varints of `timing`.
+-- batch: per trial a varint test id, a byte that is the result as in `trial`, and the two varints of `timing`.
 CREATE TABLE journal (
     segment_id INTEGER NOT NULL REFERENCES segment (id),
     first      INTEGER NOT NULL CHECK (first >= 0),              -- position of the first trial in it
@@ -206,12 +208,14 @@ CREATE TABLE journal (
     PRIMARY KEY (segment_id, first)
 ) STRICT, WITHOUT ROWID;
 
+-- result: outcome + 16 * (rep - 1). It is 0 for nearly all, which takes no byte in a row.
 CREATE TABLE trial (
     segment_id INTEGER NOT NULL REFERENCES segment (id),
     position   INTEGER NOT NULL CHECK (position >= 0),
     test_id    INTEGER NOT NULL REFERENCES test (id),
-    rep        INTEGER NOT NULL CHECK (rep BETWEEN 1 AND 15),
-    outcome    INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 10),
+    result     INTEGER NOT NULL CHECK (result BETWEEN 0 AND 255 AND result & 15 <= 10),
+    outcome    INTEGER GENERATED ALWAYS AS (result & 15) VIRTUAL,
+    rep        INTEGER GENERATED ALWAYS AS ((result >> 4) + 1) VIRTUAL,
     PRIMARY KEY (segment_id, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX trial_failing ON trial (test_id, segment_id) WHERE outcome BETWEEN 1 AND 5;

@@ -43,7 +43,25 @@ impl From<StoreError> for Failure {
                 ExitCode::Database,
                 &["keep it on a local disk: `[store] path`, `--db` or `SOAKHOUND_DB`"],
             ),
-            _ => (ExitCode::Database, &[]),
+            StoreError::Older { .. } => (
+                ExitCode::Database,
+                &["the next hunt on it brings it up to date"],
+            ),
+            StoreError::Library { .. }
+            | StoreError::Query { .. }
+            | StoreError::Binding { .. }
+            | StoreError::Io { .. }
+            | StoreError::Exists { .. }
+            | StoreError::UnknownTest { .. }
+            | StoreError::NoSuchRow { .. }
+            | StoreError::NotOpen { .. }
+            | StoreError::Gap { .. }
+            | StoreError::Conflict { .. }
+            | StoreError::Repetition { .. }
+            | StoreError::MixedPlan
+            | StoreError::Unfinished { .. }
+            | StoreError::Packed { .. }
+            | StoreError::ShutDown => (ExitCode::Database, &[]),
         };
         hints
             .iter()

@@ -105,10 +105,15 @@ async fn with_store(
     let reader = Reader::open(&settings.store.path)?;
     let unfinished = unfinished(arguments, settings, &reader, writer).await?;
     check_space(settings)?;
-    let listed = Session::prepare(context, settings)
-        .await?
-        .list(&context.console)
-        .await?;
+    let listing = async {
+        let session = Session::prepare(context, settings).await?;
+        session.list(&context.console).await
+    };
+    let Some(listed) = stopping.unless_stopped(listing).await? else {
+        let what = "stopped before its tests were listed; nothing was begun";
+        context.console.note(what);
+        return Ok(ExitCode::Fine);
+    };
     let revision = register(settings, &listed, &reader, writer).await?;
     let (hunt, open_shards, next) = match unfinished {
         Some(state) => {
@@ -491,7 +496,7 @@ fn check_space(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn free_space(settings: &Settings) -> u64 {
-    rustix::fs::statvfs(&state_folder(settings))
+    rustix::fs::statvfs(state_folder(settings))
         .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
@@ -602,7 +607,7 @@ fn tell(console: &crate::ui::Console, tally: &Tally, event: &Event) {
         Event::TrialEnded { test, outcome, .. }
             if outcome.is_failing()
                 && tally.failed.len() < ANNOUNCED
-                && !tally.failed.contains_key(test) =>
+                && !tally.failed.contains(test) =>
         {
             console.note(&format!(
                 "first failure ({outcome}): {}",

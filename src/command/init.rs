@@ -16,7 +16,7 @@ const MAX_READ: u64 = 1 << 20;
 /// # Errors
 /// [`Failure`] with the configuration's exit code when a file is there already, when no suite is
 /// recognised, or when the file cannot be written.
-pub(super) fn run(console: &Console, folder: &Path) -> Result<ExitCode, Failure> {
+pub fn run(console: &Console, folder: &Path) -> Result<ExitCode, Failure> {
     let file = folder.join(FILE_NAME);
     let shown = escape::terminal(file.as_os_str().as_encoded_bytes());
     // Asked first for its clear message; `create_new` below is what keeps the promise.

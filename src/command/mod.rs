@@ -6,7 +6,7 @@ mod db;
 mod doctor;
 mod failure;
 mod hunt;
-mod init;
+pub mod init;
 mod junit;
 mod list;
 mod replay;
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Starts to count SIGINTs; called at most once, by commands that drain.
-pub type Interrupts = fn() -> Result<watch::Receiver<u32>, ctrlc::Error>;
+pub type Interrupts = fn() -> Result<watch::Receiver<u32>, Box<dyn std::error::Error>>;
 
 /// What every command gets.
 pub(crate) struct Context {

@@ -83,7 +83,12 @@ async fn replay(
         shell::check()?;
     }
     let stopping = Stopping::listen(context.interrupts, None, &context.console)?;
-    let mut place = Place::prepare(context, arguments, settings).await?;
+    let preparing = Place::prepare(context, arguments, settings);
+    let Some(mut place) = stopping.unless_stopped(preparing).await? else {
+        let what = "stopped before the tests were listed; none ran";
+        context.console.note(what);
+        return Ok(stopping.ending().aborted());
+    };
     let target = resolve(token, suite, place.tests(), reader.as_ref())?;
     show.target(token, &target, settings)?;
     if arguments.strict && !target.drift.is_empty() {

@@ -77,10 +77,14 @@ async fn pass(
     let console = &context.console;
     let began = Instant::now();
     let reader = Reader::open(&settings.store.path)?;
-    let listed = Session::prepare(context, settings)
-        .await?
-        .list(console)
-        .await?;
+    let listing = async {
+        let session = Session::prepare(context, settings).await?;
+        session.list(console).await
+    };
+    let Some(listed) = stopping.unless_stopped(listing).await? else {
+        console.note("stopped before its tests were listed; none ran");
+        return Ok(stopping.ending().aborted());
+    };
     let revision = register(settings, &listed, &reader, writer).await?;
     let (hunt, seed) = begin(arguments, settings, writer).await?;
     let known = durations(&reader, settings, &listed)?;

@@ -40,7 +40,6 @@ pub(super) struct Session {
     pub(super) snapshot: Snapshot,
     /// Digest of what surrounds the project: the host's packages, the interpreter, the confinement.
     pub(super) environment: [u8; 32],
-    pub(super) interpreter: Interpreter,
 }
 
 /// A session that knows its suite.
@@ -109,6 +108,7 @@ impl Session {
     /// [`Failure`] with the exit code of the first thing that is missing.
     pub(super) async fn prepare(context: &Context, settings: &Settings) -> Result<Self, Failure> {
         let console = &context.console;
+        container::may_run()?;
         let root = canonical_root(settings)?;
         let interpreter = interpreter(context, settings, &root)?;
         let base = default_base();
@@ -148,9 +148,8 @@ impl Session {
                     mode: 0o444,
                 }),
         );
-        let spawner = Spawner::new(
-            std::env::current_exe().map_err(|error| Failure::new(ExitCode::Internal, error))?,
-        )?;
+        // Not the program's path: an upgrade during the night would put another version there.
+        let spawner = Spawner::new("/proc/self/exe")?;
         let (rung, refusals) = probe(&spawner, &run_dir).await?;
         for refusal in &refusals {
             console.warn(&format!(
@@ -191,7 +190,6 @@ impl Session {
             rig: Arc::new(rig),
             snapshot,
             environment,
-            interpreter,
         })
     }
 
@@ -294,4 +292,4 @@ fn environment_digest(
 }
 
 /// How long `--for` or a prediction is, at most: longer ones would overflow the clock.
-pub(super) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a SIGTERM lets running shards finish: service managers kill after 90 s by default.
-const TERM_GRACE: Duration = Duration::from_secs(60);
+const TERM_GRACE: Duration = Duration::from_mins(1);
 
 /// What ended a command that could be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Stopping {
         let broken = |error: &dyn std::error::Error| {
             Failure::new(ExitCode::Internal, format!("cannot catch signals: {error}"))
         };
-        let mut counted = interrupts().map_err(|error| broken(&error))?;
+        let mut counted = interrupts().map_err(|error| broken(&*error))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| broken(&error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| broken(&error))?;
         let (stop, _) = watch::channel(Stop::Running);
@@ -102,6 +102,19 @@ impl Stopping {
             }
         });
         Ok(Self { stop, ending })
+    }
+
+    /// Does what stands before the first shard, unless a stop comes first: then there is nothing to drain,
+    /// the work is dropped with its container, and the answer is `None`.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<Option<T>, Failure> {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            done = work => done.map(Some),
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => Ok(None),
+        }
     }
 
     /// Returns who stopped the command, so far.

@@ -89,8 +89,6 @@ pub(super) struct Open {
     /// Complete iterations and closed shards, for whoever shows them.
     pub(super) counters: Counters,
     pub(super) watermark: Watermark,
-    /// Was anything cut short or given up?
-    pub(super) host_failures: u64,
 }
 
 impl Open {
@@ -101,7 +99,6 @@ impl Open {
             left: BTreeMap::new(),
             counters: Counters::new(complete, closed),
             watermark: Watermark::at(watermark),
-            host_failures: 0,
         }
     }
 
@@ -160,21 +157,6 @@ pub(super) fn named(order: &[Trial], tests: &Tests) -> Vec<(TestId, u8)> {
 }
 
 impl Stream {
-    /// Predicts how long an order takes; unknown tests count as the median of the known.
-    fn predicted(
-        &self,
-        order: &[(TestId, u8)],
-        durations: &BTreeMap<&TestId, Duration>,
-    ) -> Duration {
-        let mut known: Vec<Duration> = durations.values().copied().collect();
-        known.sort_unstable();
-        let median = known.get(known.len() / 2).copied().unwrap_or_default();
-        order
-            .iter()
-            .map(|(test, _)| durations.get(test).copied().unwrap_or(median))
-            .sum()
-    }
-
     fn known(&self) -> BTreeMap<&TestId, Duration> {
         let known = self.tests.names().iter().zip(&self.durations);
         known
@@ -241,7 +223,7 @@ impl Stream {
             .map(|((row, plan), order)| Assignment {
                 shard: *row,
                 attempts: 0,
-                predicted: self.predicted(&order, &known),
+                predicted: predicted(&order, &known),
                 order,
                 cause: None,
                 factors: variables(&plan.factors),
@@ -288,7 +270,7 @@ impl Stream {
         });
         self.open.insert(shard.id, plan.iteration, plan.plan_index);
         let known = self.known();
-        let predicted = self.predicted(&left, &known);
+        let predicted = predicted(&left, &known);
         drop(known);
         self.queue.push_back(Assignment {
             shard: shard.id,
@@ -300,6 +282,17 @@ impl Stream {
             seed32: seed32(seed, plan.layout, plan.shard),
         });
     }
+}
+
+/// Predicts how long an order takes; unknown tests count as the median of the known.
+fn predicted(order: &[(TestId, u8)], durations: &BTreeMap<&TestId, Duration>) -> Duration {
+    let mut known: Vec<Duration> = durations.values().copied().collect();
+    known.sort_unstable();
+    let median = known.get(known.len() / 2).copied().unwrap_or_default();
+    order
+        .iter()
+        .map(|(test, _)| durations.get(test).copied().unwrap_or(median))
+        .sum()
 }
 
 impl Source for Stream {
@@ -316,12 +309,10 @@ impl Source for Stream {
 
     async fn ended(&mut self, shard: i64, end: ShardEnd) -> Result<(), StoreError> {
         match end {
-            ShardEnd::Done => self.open.close(shard),
-            ShardEnd::HostFailed => {
-                self.open.host_failures += 1;
+            ShardEnd::Done | ShardEnd::HostFailed | ShardEnd::Uncollected => {
                 self.open.close(shard);
             }
-            ShardEnd::Interrupted | ShardEnd::Uncollected => {}
+            ShardEnd::Interrupted => {}
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Counts of a hunt while it runs, for the progress display and the last lines.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -11,15 +11,6 @@ use crate::{
     store::HuntStatus,
     ui::{HuntState, HuntView},
 };
-
-/// What this process has seen of one failing test.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) failures: u64,
-    /// The last failure.
-    pub(super) outcome: Outcome,
-    pub(super) shard: i64,
-}
 
 /// Counts by event; earlier parts of a resumed hunt come in through [`Tally::resumed`].
 #[derive(Debug, Default)]
@@ -36,7 +27,7 @@ pub(super) struct Tally {
     /// Segments that ended otherwise than completed, by why.
     pub(super) broken: BTreeMap<SegmentEnd, u64>,
     /// Tests that failed while this process watched.
-    pub(super) failed: BTreeMap<TestId, Seen>,
+    pub(super) failed: BTreeSet<TestId>,
     /// Tests that failed before this process watched.
     failed_before: u64,
     /// (time, trials) of the last minute, oldest first.
@@ -67,12 +58,7 @@ impl Tally {
     /// Counts one event.
     pub(super) fn take(&mut self, event: &Event) {
         match event {
-            Event::TrialEnded {
-                shard,
-                test,
-                outcome,
-                ..
-            } => self.trial(*shard, test, *outcome),
+            Event::TrialEnded { test, outcome, .. } => self.trial(test, *outcome),
             Event::SegmentEnded { end, .. } if *end != SegmentEnd::Completed => {
                 *self.broken.entry(*end).or_default() += 1;
             }
@@ -80,7 +66,7 @@ impl Tally {
         }
     }
 
-    fn trial(&mut self, shard: i64, test: &TestId, outcome: Outcome) {
+    fn trial(&mut self, test: &TestId, outcome: Outcome) {
         match outcome {
             Outcome::Aborted => self.aborted += 1,
             Outcome::Infra => self.infra += 1,
@@ -98,16 +84,7 @@ impl Tally {
             | Outcome::Oom => {
                 self.trials += 1;
                 self.failing += 1;
-                let seen = self.failed.entry(test.clone()).or_insert(Seen {
-                    failures: 0,
-                    outcome,
-                    shard,
-                });
-                *seen = Seen {
-                    failures: seen.failures + 1,
-                    outcome,
-                    shard,
-                };
+                self.failed.insert(test.clone());
             }
         }
     }

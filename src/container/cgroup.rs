@@ -3,7 +3,7 @@
 //! Knows version 1 (hybrid too) and version 2, controller by controller. It never looks at a group
 //! that does not carry our name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -277,9 +277,8 @@ impl Cgroup {
 
     /// Sends SIGKILL to all that is in the group; true once nothing is.
     pub(super) fn kill_once(&self) -> bool {
-        self.folders
-            .iter()
-            .fold(true, |empty, folder| kill_once(folder) && empty)
+        let left = self.folders.iter().filter(|folder| !kill_once(folder));
+        left.count() == 0
     }
 }
 
@@ -336,14 +335,15 @@ fn kill_once(folder: &Path) -> bool {
         if freezer.exists() {
             drop(fs::write(freezer, "THAWED"));
         }
-        for pid in members(folder) {
-            // The descriptor pins the process, so that the second look decides about the same one.
-            if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty())
-                && members(folder).contains(&pid)
-            {
-                // Fails only when it is gone already.
-                let _ = pidfd_send_signal(pidfd, Signal::KILL);
-            }
+        // A descriptor pins its process, so that the second look decides about the same ones.
+        let pinned: Vec<_> = members(folder)
+            .into_iter()
+            .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
+            .collect();
+        let still: HashSet<_> = members(folder).into_iter().collect();
+        for (_, pidfd) in pinned.iter().filter(|(pid, _)| still.contains(pid)) {
+            // Fails only when it is gone already.
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
         }
     }
     members(folder).is_empty()

@@ -22,6 +22,8 @@ mod sweep;
 mod wire;
 
 #[cfg(feature = "lxc")]
+mod harvest;
+#[cfg(feature = "lxc")]
 mod lxc;
 #[cfg(feature = "lxc")]
 mod rootfs;
@@ -33,7 +35,7 @@ mod worker;
 pub use error::{HostError, Refusal};
 pub use run_dir::{RunDir, default_base};
 pub use rung::{Rung, probe};
-pub use slot::{ContainerEnd, Running, Slot};
+pub use slot::{ContainerEnd, Running, Slot, may_run};
 pub use spawner::Spawner;
 pub use spec::{Bind, ImageSpec, InjectedFile, Launch, Limits, Tree};
 pub use sweep::{Swept, sweep};
@@ -42,6 +44,7 @@ pub use worker::slot_main;
 
 /// Runs nothing: this build has no containers.
 #[cfg(not(feature = "lxc"))]
+#[must_use]
 pub fn slot_main(_: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     std::process::ExitCode::FAILURE
 }

@@ -25,6 +25,7 @@ use rustix::mount::{
 use rustix::process::{WaitOptions, waitpid};
 use rustix::thread::UnshareFlags;
 
+use super::harvest;
 use super::spec::{ID_COUNT, ImageSpec, InjectedFile, Tree};
 use super::sys::{self, Fork};
 
@@ -92,6 +93,8 @@ enum UpperKind {
 struct Mount {
     /// Name of its read-only view below the scratch folder.
     view: String,
+    /// What it is a view of, on the host.
+    source: PathBuf,
     target: PathBuf,
     kind: MountKind,
 }
@@ -110,14 +113,19 @@ impl Image {
         let base = ids.base;
         let plain = ids
             .shifted
-            .then(|| user_namespace([plain_map(base), plain_map(base)]))
+            .then(|| user_namespace(&[plain_map(base), plain_map(base)]))
             .transpose()?;
         let plain = plain.as_ref().map(OwnedFd::as_fd);
         // All sources are opened before anything is covered.
         let lower = view(&spec.lower, plain)?;
         let mut views = Vec::new();
         for bind in &spec.binds {
-            views.push((view(&bind.source, plain)?, &bind.target, false));
+            views.push((
+                view(&bind.source, plain)?,
+                &bind.source,
+                &bind.target,
+                false,
+            ));
         }
         for tree in &spec.trees {
             let map = ids
@@ -125,7 +133,7 @@ impl Image {
                 .then(|| owner_map(base, tree, spec))
                 .transpose()?;
             let shift = map.as_ref().map(OwnedFd::as_fd);
-            views.push((view(&tree.source, shift)?, &tree.target, true));
+            views.push((view(&tree.source, shift)?, &tree.source, &tree.target, true));
         }
         tmpfs(SCRATCH, "mode=0755,size=4m")?;
         let lower_path = Path::new(SCRATCH).join("lower");
@@ -133,15 +141,15 @@ impl Image {
         make_dir(Path::new(CONTAINER))?;
         attach(&lower, &lower_path)?;
         let mut mounts = Vec::new();
-        for (number, (detached, target, tree)) in views.into_iter().enumerate() {
+        for (number, (detached, source, target, tree)) in views.into_iter().enumerate() {
             let view = format!("v{number}");
             let path = Path::new(SCRATCH).join(&view);
             let found = fstat(&detached).map_err(step(format_args!("look at `{view}`")))?;
             let folder = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
             if folder {
-                make_dir(&path)?
+                make_dir(&path)?;
             } else {
-                make_file(&path)?
+                make_file(&path)?;
             }
             attach(&detached, &path)?;
             let kind = match (tree, folder) {
@@ -158,6 +166,7 @@ impl Image {
             };
             mounts.push(Mount {
                 view,
+                source: source.clone(),
                 target: target.clone(),
                 kind,
             });
@@ -205,6 +214,20 @@ impl Image {
             root.write(&file.path, &file.contents, file.mode)?;
         }
         Ok(merged)
+    }
+
+    /// Copies the folders called `name` that a container made in its trees into the trees' sources. A source that
+    /// cannot be reached any more, since our own tmpfs covers it, or not be written, goes without: the next
+    /// container is slower then, and nothing else.
+    pub(super) fn harvest(&self, name: &str) {
+        let trees = self
+            .mounts
+            .iter()
+            .filter(|mount| matches!(mount.kind, MountKind::Tree(_)));
+        for tree in trees {
+            let upper = Path::new(CONTAINER).join(format!("{}u", tree.view));
+            let _without = harvest::copy(&upper, &tree.source, name);
+        }
     }
 
     fn fill_upper(&self, upper: &Path, hostname: &str) -> Result<(), Failure> {
@@ -314,7 +337,7 @@ impl Root {
     }
 
     /// Makes the file `path` anew with these contents and returns it.
-    fn write(&self, path: &Path, contents: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
+    fn write(&self, path: &Path, contents: &[u8], permissions: u32) -> Result<OwnedFd, Failure> {
         let naming = |error: io::Error| format!("write `{}`: {error}", path.display());
         let name = path
             .file_name()
@@ -326,10 +349,11 @@ impl Root {
         }
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(&parent, name, flags, Mode::RUSR).map_err(|e| naming(e.into()))?;
-        let mut file = File::from(made);
+        let mut file = openat(&parent, name, flags, Mode::RUSR)
+            .map(File::from)
+            .map_err(|errno| naming(errno.into()))?;
         file.write_all(contents)
-            .and_then(|()| file.set_permissions(Permissions::from_mode(mode & 0o7777)))
+            .and_then(|()| file.set_permissions(Permissions::from_mode(permissions & 0o7777)))
             .and_then(|()| std::os::unix::fs::fchown(&file, Some(self.owner), Some(self.owner)))
             .map_err(naming)?;
         Ok(file.into())
@@ -441,7 +465,7 @@ fn view(source: &Path, shift: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure
 fn owner_map(base: u32, tree: &Tree, spec: &ImageSpec) -> Result<OwnedFd, Failure> {
     let owner = fs::metadata(&tree.source)
         .map_err(step(format_args!("use `{}`", tree.source.display())))?;
-    user_namespace([
+    user_namespace(&[
         swapped_map(base, owner.uid(), spec.uid),
         swapped_map(base, owner.gid(), spec.gid),
     ])
@@ -458,25 +482,29 @@ fn swapped_map(base: u32, owner: u32, user: u32) -> String {
     if owner == user {
         return plain_map(base);
     }
-    let mut map = format!("{owner} {} 1\n", base + user);
-    let mut kept_from = 0;
+    let mut extents = vec![(owner, user, 1)];
     let mut swapped = vec![user];
     if owner < ID_COUNT {
-        map += &format!("{user} {} 1\n", base + owner);
+        extents.push((user, owner, 1));
         swapped.push(owner);
     }
     swapped.sort_unstable();
+    let mut kept_from = 0;
     for id in swapped.into_iter().chain([ID_COUNT]) {
         if id > kept_from {
-            map += &format!("{kept_from} {} {}\n", base + kept_from, id - kept_from);
+            extents.push((kept_from, kept_from, id - kept_from));
         }
         kept_from = id + 1;
     }
-    map
+    let lines: Vec<String> = extents
+        .iter()
+        .map(|(inside, shown, count)| format!("{inside} {} {count}\n", base + shown))
+        .collect();
+    lines.concat()
 }
 
 /// Makes a user namespace with these user and group maps. Its process lives only during this call.
-fn user_namespace(maps: [String; 2]) -> Result<OwnedFd, Failure> {
+fn user_namespace(maps: &[String; 2]) -> Result<OwnedFd, Failure> {
     let naming = |error: io::Error| format!("make a user namespace: {error}");
     let (ready, made) = io::pipe().map_err(naming)?;
     let (wait, done) = io::pipe().map_err(naming)?;
@@ -498,7 +526,7 @@ fn user_namespace(maps: [String; 2]) -> Result<OwnedFd, Failure> {
             io::Error::new(io::ErrorKind::PermissionDenied, "the kernel refuses it")
         })?;
         let proc = PathBuf::from(format!("/proc/{}", child.as_raw_nonzero()));
-        for (file, map) in ["uid_map", "gid_map"].iter().zip(&maps) {
+        for (file, map) in ["uid_map", "gid_map"].iter().zip(maps) {
             fs::write(proc.join(file), map)?;
         }
         File::open(proc.join("ns/user"))

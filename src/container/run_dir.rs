@@ -40,13 +40,12 @@ impl RunDir {
     pub fn create(base: &Path) -> Result<Self, HostError> {
         // Between making a folder and locking it a sweep would take it for dead.
         let _base_lock = lock_base(base)?;
-        let mut random = [0; 6];
-        getrandom::fill(&mut random).map_err(|_| HostError::File {
+        let random = getrandom::u64().map_err(|_| HostError::File {
             action: "name",
             path: base.to_owned(),
             source: io::Error::other("the kernel gives no random bytes"),
         })?;
-        let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = format!("{:012x}", random >> 16);
         let path = base.join(&id);
         fs::create_dir(&path).map_err(HostError::file("create", &path))?;
         let lock_path = path.join(LOCK);

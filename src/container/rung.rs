@@ -86,6 +86,7 @@ async fn starts(spawner: &Spawner, run: &RunDir, rung: Rung) -> Result<(), HostE
             tmp_bytes: 1 << 20,
         },
         job: Vec::new(),
+        harvest: None,
     };
     let mut slot = Slot::spawn(spawner, run, PROBE_SLOT, &image, rung).await?;
     let end = slot.start(&launch).await?.wait().await?;

@@ -26,6 +26,9 @@ use crate::model::{Clock as _, Exit, MonoMicros, SystemClock, Usage};
 /// machine that hardly schedules it needs more, and then SIGKILL does the same without its word.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How often dying processes are looked at before their death is left to the kernel: two seconds.
+const KILL_LOOKS: u32 = 1_000;
+
 /// First host user id of the ranges that containers get: far above what accounts and
 /// `/etc/subuid` usually hold.
 const FIRST_ID: u32 = 1_000_000_000;
@@ -94,13 +97,7 @@ impl Slot {
         image: &ImageSpec,
         rung: Rung,
     ) -> Result<Self, HostError> {
-        if cfg!(not(feature = "lxc")) {
-            return Err(HostError::NotBuilt);
-        }
-        let uid = rustix::process::geteuid();
-        if !uid.is_root() {
-            return Err(HostError::NotRoot { uid: uid.as_raw() });
-        }
+        may_run()?;
         image.check()?;
         let name = run.slot_name(index);
         let mut slot = Self {
@@ -253,11 +250,18 @@ impl Slot {
 
     /// Ends the process and everything in the cgroup; the next start begins with a new process.
     fn abandon(&mut self) {
-        self.process = None;
         let began = Instant::now();
+        // First the group, which may be frozen: a frozen process would not die, only be waited for.
         while !self.cgroup.kill_once() && began.elapsed() < LEAVE_PATIENCE {
             std::thread::sleep(KILL_INTERVAL);
         }
+        self.process = None;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 
@@ -353,13 +357,13 @@ impl Running<'_> {
             Ok(Err(HostError::SlotDied { .. })) | Err(_) => {}
             Ok(ended) => return ended.map(drop),
         }
-        self.slot.process = None;
-        for _ in 0..1_000 {
+        for _ in 0..KILL_LOOKS {
             if self.slot.cgroup.kill_once() {
                 break;
             }
             tokio::time::sleep(KILL_INTERVAL).await;
         }
+        self.slot.process = None;
         self.end = Some(self.finish(Report {
             started_us: Some(self.asked.0),
             ..Report::default()
@@ -392,9 +396,25 @@ impl Drop for Running<'_> {
     }
 }
 
+/// Checks what no container can do without: liblxc in this build, and root.
+///
+/// # Errors
+/// [`HostError::NotBuilt`] or [`HostError::NotRoot`].
+pub fn may_run() -> Result<(), HostError> {
+    if cfg!(not(feature = "lxc")) {
+        return Err(HostError::NotBuilt);
+    }
+    let uid = rustix::process::geteuid();
+    if !uid.is_root() {
+        return Err(HostError::NotRoot { uid: uid.as_raw() });
+    }
+    Ok(())
+}
+
 /// Decodes a wait status.
 fn exit(status: i32) -> Exit {
-    let [code, signal] = [status >> 8, status & 0x7f].map(|bits| (bits & 0xff) as u8);
+    let [low, code, ..] = status.to_le_bytes();
+    let signal = low & 0x7f;
     if signal == 0 {
         Exit::Code(code)
     } else {

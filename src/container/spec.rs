@@ -77,6 +77,9 @@ pub struct Launch {
     pub limits: Limits,
     /// What the command can read, and nobody can change, from descriptor 4.
     pub job: Vec<u8>,
+    /// Folders of this name that the command made in a tree are copied into the tree's source, files only, where
+    /// they are not yet: a cache of bytecode, which every later container then finds warm.
+    pub harvest: Option<String>,
 }
 
 /// What a container may use.
@@ -100,6 +103,7 @@ pub(super) struct Job {
     pub(super) cwd: PathBuf,
     pub(super) hostname: String,
     pub(super) tmp_bytes: u64,
+    pub(super) harvest: Option<String>,
 }
 
 impl From<&Launch> for Job {
@@ -110,6 +114,7 @@ impl From<&Launch> for Job {
             cwd: launch.cwd.clone(),
             hostname: launch.hostname.clone(),
             tmp_bytes: launch.limits.tmp_bytes,
+            harvest: launch.harvest.clone(),
         }
     }
 }

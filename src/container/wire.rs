@@ -126,11 +126,13 @@ pub(super) fn receive<T: DeserializeOwned>(
     if length == 0 {
         return Ok(None);
     }
-    let mut fds = control.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
-        _ => None,
-    });
-    let mut fds = fds.next().into_iter().flatten();
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            fds.extend(received);
+        }
+    }
+    let mut fds = fds.into_iter();
     let body = fds
         .next()
         .ok_or_else(|| io::Error::other("a message without a body"))?;

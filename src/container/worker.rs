@@ -327,7 +327,11 @@ impl Worker {
             .map_err(|error| match container.message() {
                 Some(message) => format!("{error}: {message}"),
                 None => error.to_string(),
-            })
+            })?;
+        if let Some(name) = &job.harvest {
+            self.image.harvest(name);
+        }
+        Ok(())
     }
 
     fn configure(&self, container: &mut Container, job: &Job, root: &str) -> Result<(), LxcError> {

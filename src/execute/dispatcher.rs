@@ -50,8 +50,8 @@ pub struct Dispatch<'a, S, R, F> {
     pub hear: F,
 }
 
-/// How many shards in a row may fail on the host before the hunt stops: more per worker would only make a
-/// broken night longer.
+/// How many shards in a row may be given up, per worker, before the hunt stops: more would only make a broken
+/// night longer, and each was tried several times.
 const BROKEN_IN_A_ROW: usize = 3;
 
 impl<S: Source, R: Recorder, F> Dispatch<'_, S, R, F>
@@ -94,11 +94,12 @@ where
                     idle.push(worker);
                     let end = end?;
                     self.source.ended(shard, end).await?;
-                    broken = if end == ShardEnd::HostFailed { broken + 1 } else { 0 };
+                    broken = if end == ShardEnd::Done { 0 } else { broken + 1 };
                     let bad = match end {
-                        ShardEnd::HostFailed if broken >= BROKEN_IN_A_ROW * workers => Some(Dispatched::HostBroken),
+                        _ if broken < BROKEN_IN_A_ROW * workers => None,
+                        ShardEnd::HostFailed => Some(Dispatched::HostBroken),
                         ShardEnd::Uncollected => Some(Dispatched::Uncollected),
-                        ShardEnd::HostFailed | ShardEnd::Done | ShardEnd::Interrupted => None,
+                        ShardEnd::Done | ShardEnd::Interrupted => None,
                     };
                     if let Some(bad) = bad {
                         verdict.get_or_insert(bad);

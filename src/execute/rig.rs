@@ -124,19 +124,25 @@ impl Rig {
         Slot::spawn(&self.spawner, &self.run_dir, index, &self.image, self.rung).await
     }
 
-    /// Puts a runner's command into words for a container.
+    /// Puts a runner's command into words for a container; `overrides` win over all other variables.
     #[must_use]
-    pub fn launch(&self, command: Command, factors: &[(OsString, OsString)]) -> Launch {
-        let mut env = self.env.clone();
-        env.extend(command.env);
-        env.extend(factors.iter().cloned());
+    pub fn launch(&self, command: Command, overrides: &[(OsString, OsString)]) -> Launch {
+        // Each name once: of two, programs disagree about which one counts.
+        let env: BTreeMap<OsString, OsString> = self
+            .env
+            .iter()
+            .cloned()
+            .chain(command.env)
+            .chain(overrides.iter().cloned())
+            .collect();
         Launch {
             argv: command.argv,
-            env,
+            env: env.into_iter().collect(),
             cwd: self.cwd.clone(),
             hostname: "soakhound".to_owned(),
             limits: self.container_limits.clone(),
             job: command.job,
+            harvest: None,
         }
     }
 
@@ -171,7 +177,13 @@ impl Rig {
     pub async fn list(&self, slot: &mut Slot) -> Result<Listing, ListingFailed> {
         let limit = self.limits.for_segment(Duration::ZERO);
         let nonce = Self::nonce();
-        let launch = self.launch(self.runner.list(&self.context(nonce, 0)), &[]);
+        // Listing loads every module of the suite. What it compiles is kept with the snapshot, or every later
+        // container would compile it again.
+        let cache = self.runner.cache();
+        let let_write = cache.map(|cache| (cache.kept_out_by.into(), OsString::new()));
+        let command = self.runner.list(&self.context(nonce, 0));
+        let mut launch = self.launch(command, let_write.as_slice());
+        launch.harvest = cache.map(|cache| cache.folder.to_owned());
         let journal = Journal::listing(nonce, JournalLimits::new(0, self.limits.output));
         let talk = converse(slot, &launch, journal, self.limits.output);
         let (end, events, output) = tokio::time::timeout(limit, talk)

@@ -75,7 +75,7 @@ pub(super) struct Report {
 }
 
 /// Why we killed a container.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Killed {
     TestLimit,
     ShardLimit,
@@ -99,8 +99,8 @@ struct Follower<'a, R> {
     started: Vec<bool>,
     ended: Vec<bool>,
     next_position: u32,
-    /// The runner's own exit code, once it says that it is through.
-    finished: Option<i32>,
+    /// The runner's own exit code, once it says that it is through, and when it said so.
+    finished: Option<(i32, Instant)>,
     uncollected: Vec<String>,
     reason: Option<String>,
     untrusted: bool,
@@ -166,7 +166,7 @@ impl<'a, R: Recorder> Follower<'a, R> {
                     self.uncollected.push(format!("{module}: {text}"));
                 }
                 JournalEvent::Note(note) => news.push(Event::Note(note)),
-                JournalEvent::Finished { exit } => self.finished = Some(exit),
+                JournalEvent::Finished { exit } => self.finished = Some((exit, Instant::now())),
                 JournalEvent::Untrusted(why) => {
                     self.untrusted = true;
                     self.reason = Some(why.to_string());
@@ -218,15 +218,24 @@ impl<'a, R: Recorder> Follower<'a, R> {
         }
     }
 
-    /// When the running test (or the whole segment) is over its limit.
+    /// When the running test (or the whole segment) is over its limit. A runner that is through gets as
+    /// long as a test to end: a thread that a test left behind would hold it for ever.
     fn deadline(&self, began: Instant) -> (Instant, Killed) {
         let shard = (began + self.request.shard_limit, Killed::ShardLimit);
-        match &self.current {
-            Some(current) if current.since + self.request.limits.test < shard.0 => {
-                (current.since + self.request.limits.test, Killed::TestLimit)
-            }
-            _ => shard,
-        }
+        let since = match (&self.current, self.finished) {
+            (Some(current), _) => Some(current.since),
+            (None, finished) => finished.map(|(_, since)| since),
+        };
+        since
+            .map(|since| (since + self.request.limits.test, Killed::TestLimit))
+            .filter(|test| test.0 < shard.0)
+            .unwrap_or(shard)
+    }
+
+    /// Has the runner said that it is through, with no test running? Then the last record says that this
+    /// test did not break it off.
+    fn is_through(&self) -> bool {
+        self.finished.is_some() && self.current.is_none()
     }
 
     fn end_of(
@@ -237,14 +246,17 @@ impl<'a, R: Recorder> Follower<'a, R> {
         match killed {
             Some(Killed::Stopped(why)) => (SegmentEnd::Interrupted, Some(why)),
             _ if self.untrusted => (SegmentEnd::Untrusted, None),
+            _ if self.is_through() => {
+                let broke = self
+                    .finished
+                    .is_some_and(|(exit, _)| exit == COLLECTION_BROKE);
+                if broke && self.next_position == 0 {
+                    (SegmentEnd::Uncollected, None)
+                } else {
+                    (SegmentEnd::Completed, None)
+                }
+            }
             Some(Killed::TestLimit | Killed::ShardLimit) => (SegmentEnd::Timeout, None),
-            None if self.finished == Some(COLLECTION_BROKE) && self.next_position == 0 => {
-                (SegmentEnd::Uncollected, None)
-            }
-            // With a test still running, the last record says that this test broke the runner off.
-            None if self.finished.is_some() && self.current.is_none() => {
-                (SegmentEnd::Completed, None)
-            }
             // 137: our init says 128 + 9 for a runner that SIGKILL ended.
             None if ended.usage.oom_kills > 0
                 && matches!(ended.exit, Exit::Signal(9) | Exit::Code(137)) =>
@@ -287,6 +299,9 @@ impl<'a, R: Recorder> Follower<'a, R> {
                 (SegmentEnd::Infra, None)
             }
         };
+        if killed == Some(Killed::TestLimit) && end == SegmentEnd::Completed {
+            self.reason = Some("the runner did not end after its last test".to_owned());
+        }
         let mut last = Vec::new();
         let mut running = None;
         let mut over = self.ended.clone();
@@ -363,6 +378,31 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Report {
+    /// A runner that dies before its first test says nothing about tests: it is the host's trouble, or the suite's.
+    pub(super) fn without_blame(self) -> Self {
+        let silent = self.cut == 0 && self.running.is_none();
+        let end = match self.end {
+            SegmentEnd::Crashed | SegmentEnd::Oom | SegmentEnd::Timeout if silent => {
+                SegmentEnd::Infra
+            }
+            other => other,
+        };
+        Self { end, ..self }
+    }
+
+    /// Did it end without a word about any test, through no stop of ours?
+    pub(super) fn says_nothing(&self) -> bool {
+        match self.end {
+            SegmentEnd::Infra | SegmentEnd::Uncollected => true,
+            SegmentEnd::Untrusted => self.recorded == 0,
+            SegmentEnd::Completed
+            | SegmentEnd::Timeout
+            | SegmentEnd::Crashed
+            | SegmentEnd::Oom
+            | SegmentEnd::Interrupted => false,
+        }
+    }
+
     /// The end of a segment whose container never ran.
     pub(super) fn never_ran(trouble: &HostError, trials: usize) -> Self {
         Self {

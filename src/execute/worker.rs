@@ -21,7 +21,8 @@ use crate::{
     store::StoreError,
 };
 
-/// How often the host may fail on one shard before its trials are recorded as `infra`. One more costs
+/// How often a shard may say nothing, since the host failed or the suite did not collect, before its trials are
+/// closed without an answer. One more costs
 /// seconds of a bad night; one less gives up on a single hiccup.
 const ATTEMPTS: u32 = 3;
 
@@ -53,8 +54,31 @@ pub enum ShardEnd {
     Interrupted,
     /// The host failed time and again; its trials are `infra`.
     HostFailed,
-    /// The suite did not collect; nothing was recorded for its trials.
+    /// The suite did not collect, time and again; its trials are `lost`.
     Uncollected,
+}
+
+impl ShardEnd {
+    fn given_up(end: SegmentEnd) -> Self {
+        match end {
+            SegmentEnd::Uncollected => Self::Uncollected,
+            SegmentEnd::Completed
+            | SegmentEnd::Timeout
+            | SegmentEnd::Crashed
+            | SegmentEnd::Oom
+            | SegmentEnd::Interrupted
+            | SegmentEnd::Infra
+            | SegmentEnd::Untrusted => Self::HostFailed,
+        }
+    }
+
+    /// What a trial is recorded as when its shard is given up.
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Uncollected => Outcome::Lost,
+            Self::Done | Self::Interrupted | Self::HostFailed => Outcome::Infra,
+        }
+    }
 }
 
 /// A place for one container at a time.
@@ -96,7 +120,7 @@ impl<R: Recorder> Worker<R> {
         let mut order = assignment.order.clone();
         let mut cause = assignment.cause;
         let mut attempt = assignment.attempts + 1;
-        let mut host_failures = 0;
+        let mut troubles = 0;
         while !order.is_empty() {
             if matches!(*self.stop.borrow(), Stop::Aborting(_)) {
                 return Ok(ShardEnd::Interrupted);
@@ -106,58 +130,30 @@ impl<R: Recorder> Worker<R> {
             self.neighbours().insert(self.index, segment);
             let report = self.segment(&assignment, segment, &order).await;
             self.neighbours().remove(&self.index);
-            let report = report?;
-            // A runner that dies before its first test says nothing about tests: it is the host's or the suite's trouble.
-            let silent = report.cut == 0 && report.running.is_none();
-            let end = match report.end {
-                SegmentEnd::Crashed | SegmentEnd::Oom | SegmentEnd::Timeout if silent => {
-                    SegmentEnd::Infra
-                }
-                other => other,
-            };
-            let failed =
-                matches!(end, SegmentEnd::Infra) || (end == SegmentEnd::Untrusted && silent);
-            host_failures += u32::from(failed);
-            let give_up = failed && host_failures >= ATTEMPTS;
-            let over = report.over.clone();
-            let (cut, recorded) = (report.cut, report.recorded);
-            self.close(
-                &assignment,
-                segment,
-                &order,
-                Report { end, ..report },
-                give_up,
-            )
-            .await?;
-            match end {
-                SegmentEnd::Interrupted => return Ok(ShardEnd::Interrupted),
-                SegmentEnd::Uncollected => return Ok(ShardEnd::Uncollected),
-                _ if give_up => {
-                    self.recorder.close_shard(assignment.shard).await?;
-                    return Ok(ShardEnd::HostFailed);
-                }
-                SegmentEnd::Infra => {
-                    attempt += 1;
-                    if recorded > 0 {
-                        cause = Some(Cause {
-                            parent: segment,
-                            cut,
-                            end,
-                        });
-                    }
-                    self.back_off(host_failures).await;
-                }
-                SegmentEnd::Completed
-                | SegmentEnd::Timeout
-                | SegmentEnd::Crashed
-                | SegmentEnd::Oom
-                | SegmentEnd::Untrusted => {
-                    cause = Some(Cause {
-                        parent: segment,
-                        cut,
-                        end,
-                    })
-                }
+            let report = report?.without_blame();
+            troubles += u32::from(report.says_nothing());
+            let give_up = (report.says_nothing() && troubles >= ATTEMPTS)
+                .then(|| ShardEnd::given_up(report.end));
+            let (end, over) = (report.end, report.over.clone());
+            if report.recorded > 0 {
+                cause = Some(Cause {
+                    parent: segment,
+                    cut: report.cut,
+                    end,
+                });
+            }
+            self.close(&assignment, segment, &order, report, give_up)
+                .await?;
+            if end == SegmentEnd::Interrupted {
+                return Ok(ShardEnd::Interrupted);
+            }
+            if let Some(given_up) = give_up {
+                self.recorder.close_shard(assignment.shard).await?;
+                return Ok(given_up);
+            }
+            if matches!(end, SegmentEnd::Infra | SegmentEnd::Uncollected) {
+                attempt += 1;
+                self.back_off(troubles).await;
             }
             let mut rest = over.into_iter().map(|over| !over);
             order.retain(|_| rest.next().unwrap_or(false));
@@ -249,9 +245,9 @@ impl<R: Recorder> Worker<R> {
         segment: i64,
         order: &[(TestId, u8)],
         mut report: Report,
-        give_up: bool,
+        give_up: Option<ShardEnd>,
     ) -> Result<(), StoreError> {
-        if give_up {
+        if let Some(given_up) = give_up {
             let left = order.iter().zip(&report.over).filter(|(_, over)| !**over);
             report.last.extend(
                 left.zip(report.recorded..)
@@ -259,7 +255,7 @@ impl<R: Recorder> Worker<R> {
                         position,
                         test: test.clone(),
                         rep: *rep,
-                        outcome: Outcome::Infra,
+                        outcome: given_up.outcome(),
                         started: None,
                         duration: None,
                         detail: None,
@@ -303,6 +299,7 @@ impl<R: Recorder> Worker<R> {
             reason: report.reason,
             log,
         };
+        tracing::debug!(segment, shard = assignment.shard, worker = self.index, end = %close.end, "segment ended");
         self.recorder
             .close_segment(segment, close, report.last)
             .await?;

@@ -271,8 +271,8 @@ pub(super) fn close_shard(
 
 /// Does every planned trial of a shard have exactly one outcome that counts?
 ///
-/// An outcome that says nothing (`aborted`, `lost`, `infra`, `untrusted`) is superseded by any later one of
-/// the same trial, and stands where there is none.
+/// One that says nothing (`lost`, `infra`, `untrusted`) is superseded by any later one of the same trial, and
+/// stands where there is none; `aborted` never stands, because what we interrupt runs again.
 pub(super) fn check_answered(
     connection: &Connection,
     shard: i64,

@@ -21,6 +21,14 @@ pub(super) struct Packed {
     pub(super) times: Times,
 }
 
+impl Packed {
+    /// Returns outcome and repetition (1 to 16) in one byte, as the schema says.
+    pub(super) fn result(self) -> u8 {
+        let outcome = u8::try_from(self.outcome.code()).expect("outcome codes are below 16");
+        outcome | (self.rep - 1) << 4
+    }
+}
+
 /// When one trial ran, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Times {
@@ -63,8 +71,7 @@ pub(super) fn pack_batch(rows: &[Packed], previous: i64) -> Vec<u8> {
     let mut previous = previous;
     for row in rows {
         put(&mut out, row.test.unsigned_abs());
-        let outcome = u8::try_from(row.outcome.code()).expect("outcome codes are below 16");
-        out.push(outcome | row.rep << 4);
+        out.push(row.result());
         previous = put_times(&mut out, row.times, previous);
     }
     out
@@ -76,13 +83,13 @@ pub(super) fn unpack_batch(mut bytes: &[u8], previous: i64) -> Option<Vec<Packed
     let mut rows = Vec::new();
     while !bytes.is_empty() {
         let test = i64::try_from(take(&mut bytes)?).ok()?;
-        let (code, rest) = bytes.split_first()?;
+        let (result, rest) = bytes.split_first()?;
         bytes = rest;
-        let outcome = Outcome::from_code(i64::from(code & 15))?;
+        let outcome = Outcome::from_code(i64::from(result & 15))?;
         let times = take_times(&mut bytes, &mut previous)?;
         rows.push(Packed {
             test,
-            rep: code >> 4,
+            rep: (result >> 4) + 1,
             outcome,
             times,
         });
@@ -204,7 +211,7 @@ mod tests {
 
     fn any_packed() -> impl Strategy<Value = Packed> {
         let times = (any::<Option<i64>>(), any::<Option<u64>>());
-        (0..i64::MAX, 1..16_u8, 0..Outcome::ALL.len(), times).prop_map(
+        (0..i64::MAX, 1..=16_u8, 0..Outcome::ALL.len(), times).prop_map(
             |(test, rep, outcome, (start, length))| Packed {
                 test,
                 rep,

@@ -144,8 +144,8 @@ pub enum StoreError {
         /// The position.
         position: u32,
     },
-    /// A repetition that the journal's half byte cannot hold.
-    #[error("position {position} of segment {segment} has repetition {rep}, not 1 to 15")]
+    /// A repetition that half a byte cannot hold.
+    #[error("position {position} of segment {segment} has repetition {rep}, not 1 to 16")]
     Repetition {
         /// The segment.
         segment: i64,
@@ -215,6 +215,17 @@ impl StoreError {
     pub(super) fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         matches!(self.sqlite_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+
+    /// The same error; want of space while this database was written is [`StoreError::DiskFull`].
+    pub(super) fn told_by(self, database: &Path) -> Self {
+        if self.is_full() {
+            Self::DiskFull {
+                path: database.to_owned(),
+            }
+        } else {
+            self
+        }
     }
 
     /// Did a write fail for want of space?

@@ -9,6 +9,7 @@ mod ballast;
 mod book;
 mod check;
 mod codec;
+mod desk;
 mod error;
 mod lock;
 mod logs;

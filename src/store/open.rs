@@ -93,15 +93,17 @@ pub(super) fn prepare_folder(database: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Opens for writing: refuses what is not ours, applies the settings, brings the schema up to date.
+/// Opens for writing: refuses what is not ours, applies the settings, brings the schema up to date by `steps`.
 ///
 /// The caller holds the lock.
 pub(super) fn open_for_writing(
     path: &Path,
+    steps: &[&str],
     now: UnixMillis,
 ) -> Result<(Connection, StartReport), StoreError> {
     check_library()?;
-    let found = inspect(path, known())?;
+    let newest = version_after(steps);
+    let found = inspect(path, newest)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -123,13 +125,13 @@ pub(super) fn open_for_writing(
     };
     settings(&connection).map_err(|e| StoreError::query("settings", e))?;
     let upgraded = match found {
-        Found::Database { version } if version < known() => {
+        Found::Database { version } if version < newest => {
             let copy = super::backup::copy_to_free_name(&connection, path, version)?;
             Some((version, copy))
         }
         Found::Nothing | Found::Database { .. } => None,
     };
-    migrate(&mut connection, sql::STEPS, now)?;
+    migrate(&mut connection, steps, now)?;
     let database_id = database_id(&connection)?;
     let report = StartReport {
         created,
@@ -143,14 +145,15 @@ pub(super) fn open_for_writing(
 /// Opens for reading alone, refusing the same files.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     check_library()?;
-    match inspect(path, known())? {
-        Found::Database { version } if version == known() => connect(
+    let known = version_after(sql::STEPS);
+    match inspect(path, known)? {
+        Found::Database { version } if version == known => connect(
             path,
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         ),
         Found::Database { version } => Err(StoreError::Older {
             found: version,
-            known: known(),
+            known,
         }),
         Found::Nothing => Err(StoreError::Missing {
             path: path.to_owned(),
@@ -163,8 +166,8 @@ pub(super) fn database_id(connection: &Connection) -> Result<u32, StoreError> {
     sql::SELECT_STORE.only(connection, &[], |row| row.get("database_id"))
 }
 
-fn known() -> i64 {
-    i64::try_from(sql::STEPS.len()).expect("a few steps")
+fn version_after(steps: &[&str]) -> i64 {
+    i64::try_from(steps.len()).expect("a few steps")
 }
 
 fn check_library() -> Result<(), StoreError> {
@@ -185,6 +188,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         // Databases are mailed around: neither their schema nor their pages are believed.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        // Otherwise a value compared on a table with a partial index has its statement compiled anew each time.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.pragma_update(None, "cell_size_check", true)?;
@@ -341,7 +346,7 @@ fn migrate(connection: &mut Connection, steps: &[&str], now: UnixMillis) -> Resu
         .map_err(fail)?;
     transaction.commit().map_err(fail)?;
     // So that the plain header tells the truth to those who look before opening.
-    super::writer::checkpoint(connection, "TRUNCATE").map(drop)
+    super::desk::checkpoint(connection, "TRUNCATE").map(drop)
 }
 
 fn random_30_bits() -> u32 {
@@ -387,16 +392,57 @@ mod tests {
         };
         migrate(&mut connection, sql::STEPS, UnixMillis(1)).unwrap();
         migrate(&mut connection, sql::STEPS, UnixMillis(2)).unwrap();
-        assert_eq!(version(&connection), known());
+        assert_eq!(version(&connection), version_after(sql::STEPS));
         let broken = [
             sql::STEPS[0],
             "CREATE TABLE more (id INTEGER) STRICT; CREATE TABLE more (id INTEGER) STRICT;",
         ];
         assert!(migrate(&mut connection, &broken, UnixMillis(3)).is_err());
-        assert_eq!(version(&connection), known());
+        assert_eq!(version(&connection), version_after(sql::STEPS));
         assert!(connection.prepare("SELECT id FROM more").is_err());
         let sound = [sql::STEPS[0], "CREATE TABLE more (id INTEGER) STRICT;"];
         migrate(&mut connection, &sound, UnixMillis(3)).unwrap();
         assert_eq!(version(&connection), 2);
+    }
+
+    #[test]
+    fn an_older_database_is_copied_and_then_upgraded_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hunt.db");
+        let open = |steps: &[&str]| open_for_writing(&path, steps, UnixMillis(1));
+        let (connection, made) = open(sql::STEPS).unwrap();
+        let fill = "INSERT INTO test (name) VALUES (x'61')";
+        connection.execute(fill, []).unwrap();
+        drop(connection);
+
+        let broken = [
+            sql::STEPS[0],
+            "CREATE TABLE more (id INTEGER) STRICT; nonsense",
+        ];
+        assert!(open(&broken).is_err());
+        let (connection, report) = open(sql::STEPS).unwrap();
+        assert_eq!(report.upgraded, None, "the broken step left nothing behind");
+        assert!(connection.prepare("SELECT id FROM more").is_err());
+        drop(connection);
+
+        let sound = [sql::STEPS[0], "CREATE TABLE more (id INTEGER) STRICT;"];
+        let (connection, report) = open(&sound).unwrap();
+        let (version, copy) = report.upgraded.unwrap();
+        assert_eq!((version, report.created), (1, false));
+        assert_eq!(report.database_id, made.database_id);
+        let count = |c: &Connection| c.query_row("SELECT COUNT(*) FROM test", [], |r| r.get(0));
+        assert_eq!(count(&connection), Ok(1_i64));
+        assert!(connection.prepare("SELECT id FROM more").is_ok());
+        drop(connection);
+        assert!(matches!(
+            open(sql::STEPS),
+            Err(StoreError::Newer { found: 2, known: 1 })
+        ));
+        let copy = open_for_reading(&copy).unwrap();
+        assert_eq!(
+            count(&copy),
+            Ok(1),
+            "the copy is a whole database of version 1"
+        );
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Running {
     /// Texts of the rows that are not committed yet.
     fresh: Vec<(u32, Vec<u8>)>,
     committed: usize,
+    closed: bool,
 }
 
 impl Running {
@@ -42,6 +43,7 @@ impl Running {
             texts: Vec::new(),
             fresh: Vec::new(),
             committed: 0,
+            closed: false,
         };
         running.rows = journal(connection, segment, started)?;
         running.committed = running.rows.len();
@@ -65,10 +67,10 @@ impl Running {
         &mut self,
         connection: &Connection,
         names: &mut Names,
-        trials: Vec<TrialRecord>,
+        trials: &[TrialRecord],
     ) -> Result<(), StoreError> {
         for trial in trials {
-            if !(1..16).contains(&trial.rep) {
+            if !(1..=16).contains(&trial.rep) {
                 return Err(StoreError::Repetition {
                     segment: self.id,
                     position: trial.position,
@@ -81,11 +83,9 @@ impl Running {
                 outcome: trial.outcome,
                 times: Times::new(trial.started, trial.duration),
             };
-            let text = trial.detail.map(|mut text| {
-                text.truncate(MAX_TEXT);
-                text
-            });
-            let digest = text.as_deref().map(codec::text_digest);
+            let text = trial.detail.as_deref();
+            let text = text.map(|text| &text[..text.len().min(MAX_TEXT)]);
+            let digest = text.map(codec::text_digest);
             let place = trial.position as usize;
             if let Some(before) = self.rows.get(place) {
                 if (*before, self.texts[place]) != (row, digest) {
@@ -106,9 +106,20 @@ impl Running {
             }
             self.rows.push(row);
             self.texts.push(digest);
-            self.fresh.extend(text.map(|text| (trial.position, text)));
+            self.fresh
+                .extend(text.map(|text| (trial.position, text.to_vec())));
         }
         Ok(())
+    }
+
+    /// Number of trials so far.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Has its end been written? It counts once that is committed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Number of trials that no commit has taken yet.
@@ -134,24 +145,18 @@ impl Running {
         self.fresh = Vec::new();
     }
 
-    /// Writes all trials and the close columns, and returns how many trials there are.
+    /// Writes all trials and the close columns.
     pub(super) fn close(
-        &self,
+        &mut self,
         connection: &Connection,
         names: &mut Names,
         close: &SegmentClose,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(), StoreError> {
         self.write_texts(connection)?;
-        for (place, row) in self.rows.iter().enumerate() {
-            let values = named_params! {
-                ":segment_id": self.id,
-                ":position": position(place),
-                ":test_id": row.test,
-                ":rep": row.rep,
-                ":outcome": row.outcome.code(),
-            };
-            sql::INSERT_TRIAL.run(connection, values)?;
-        }
+        let columns = [":segment_id", ":position", ":test_id", ":result"];
+        let rows = (0..).zip(&self.rows);
+        let rows = rows.map(|(place, row)| [self.id, place, row.test, row.result().into()]);
+        sql::INSERT_TRIAL.run_each(connection, columns, rows)?;
         let times = codec::pack_times(&self.rows, self.started);
         sql::INSERT_TIMING.run(
             connection,
@@ -159,7 +164,8 @@ impl Running {
         )?;
         sql::DELETE_JOURNAL.run(connection, named_params! { ":segment_id": self.id })?;
         self.write_close(connection, names, close, &times)?;
-        Ok(self.rows.len() as u64)
+        self.closed = true;
+        Ok(())
     }
 
     fn write_close(
@@ -310,8 +316,9 @@ pub(super) fn close_interrupted(
     let left: Vec<(i64, _)> =
         sql::OPEN_SEGMENTS.all(connection, named_params! { ":hunt_id": hunt }, row)?;
     for (segment, started_at) in &left {
-        let running = Running::load(connection, *segment)?;
-        running.close(connection, names, &running.interrupted(*started_at))?;
+        let mut running = Running::load(connection, *segment)?;
+        let end = running.interrupted(*started_at);
+        running.close(connection, names, &end)?;
     }
     Ok(left.len() as u64)
 }

@@ -4,48 +4,30 @@
 //! others. The first failure is final: the thread stops writing and every later call gets that same error,
 //! because going on in memory would lose what was promised.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::StoreError;
 use super::ballast::Ballast;
-use super::book::{self, Names};
+use super::book;
+use super::desk::{Books, Command, Desk, Done, Health, Task};
 use super::lock::Lock;
 use super::open::{self, OpenOptions, StartReport};
 use super::rows::{HuntRow, HuntStart, LeaseStart, RevisionId, RevisionStart};
-use super::segments::{self, Running};
+use super::{segments, sql};
 use crate::model::{
     EventRecord, HuntState, SegmentClose, SegmentOpen, ShardPlan, ShardState, TrialRecord,
     UnixMillis,
 };
 
-/// Trials after which a group commit is not put off any longer: the price of a commit is spread well by then.
-const GROUP_ROWS: usize = 250;
-
-/// Longest time that a recorded trial waits for its commit.
-const GROUP_DELAY: Duration = Duration::from_secs(1);
-
 /// Commands that may wait for the thread; beyond it callers wait, so a slow disk cannot fill the memory.
+/// It bounds a commit too, because the thread takes all that wait into one.
 const QUEUE: usize = 64;
-
-/// Closed trials after which the roll-ups are brought up to date; what is not in them is counted by readers.
-const FOLD_ROWS: u64 = 20_000;
-
-/// Work between two checkpoints, in commits or fifty rows each: some thousand pages of log.
-const CHECKPOINT_WORK: u64 = 200;
-
-/// Log frames (of 4 KiB) that a checkpoint could not clear beyond which someone should look: 256 MiB.
-const STUCK_FRAMES: i64 = 65_536;
-
-type Done<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Handle to the writing thread; clones share it. The thread ends at [`Writer::shutdown`], or by itself
 /// after the last handle is gone and everything is written.
@@ -62,13 +44,6 @@ struct Shared {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread tells its callers at any time.
-#[derive(Default)]
-struct Health {
-    failed: OnceLock<StoreError>,
-    reserve_used: AtomicBool,
-}
-
 /// Resolves when the trials of one [`Writer::record`] are committed. It may be dropped.
 pub struct Receipt(oneshot::Receiver<Result<(), StoreError>>);
 
@@ -82,54 +57,6 @@ impl Receipt {
     }
 }
 
-enum Command {
-    Record {
-        segment: i64,
-        trials: Vec<TrialRecord>,
-        done: Done<()>,
-        _queued: OwnedSemaphorePermit,
-    },
-    Close {
-        segment: i64,
-        close: Box<SegmentClose>,
-        trials: Vec<TrialRecord>,
-        done: Done<()>,
-    },
-    Work(Box<dyn Work>),
-    Checkpoint(Done<()>),
-    Shutdown(Done<()>),
-}
-
-/// One commit of a caller; `apply` may run twice, when the reserve had to be given up.
-trait Work: Send {
-    fn apply(&mut self, connection: &Connection, names: &mut Names) -> Result<(), StoreError>;
-    fn answer(self: Box<Self>, result: Result<(), StoreError>);
-}
-
-struct Task<F, T> {
-    work: F,
-    value: Option<T>,
-    done: Done<T>,
-}
-
-impl<F, T> Work for Task<F, T>
-where
-    F: FnMut(&Connection, &mut Names) -> Result<T, StoreError> + Send,
-    T: Send,
-{
-    fn apply(&mut self, connection: &Connection, names: &mut Names) -> Result<(), StoreError> {
-        self.value = Some((self.work)(connection, names)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
-        let value = self.value;
-        let result = result.map(|()| value.expect("a commit that succeeded has applied its work"));
-        // A caller that no longer waits needs no answer.
-        drop(self.done.send(result));
-    }
-}
-
 impl Writer {
     /// Opens a database for writing, making it if there is none, and starts its thread.
     ///
@@ -139,24 +66,19 @@ impl Writer {
     pub fn open(path: &Path, options: &OpenOptions) -> Result<(Self, StartReport), StoreError> {
         open::prepare_folder(path)?;
         let (lock, died) = Lock::take(path, options.now)?;
-        let (connection, mut report) = open::open_for_writing(path, options.now)?;
+        let opened = open::open_for_writing(path, sql::STEPS, options.now);
+        let (connection, mut report) = opened.map_err(|e| e.told_by(path))?;
         report.died = died;
         let ballast = Ballast::fill(path, options.reserve)?;
         let health = Arc::new(Health::default());
         let (commands, inbox) = mpsc::channel();
-        let desk = Desk {
+        let desk = Desk::new(
             connection,
-            names: Names::default(),
-            running: BTreeMap::new(),
-            waiting: Vec::new(),
-            flush_at: None,
-            untallied: 0,
-            work_since_checkpoint: 0,
+            lock,
             ballast,
-            health: Arc::clone(&health),
-            path: path.to_owned(),
-            _lock: lock,
-        };
+            Arc::clone(&health),
+            path.to_owned(),
+        );
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || desk.serve(&inbox));
@@ -223,8 +145,10 @@ impl Writer {
         shards: &[ShardPlan],
     ) -> Result<Vec<i64>, StoreError> {
         let shards = shards.to_vec();
-        self.new_work(move |c, names| book::plan_iteration(c, names, hunt, revision, &shards))
-            .await
+        self.new_work(move |c, books| {
+            book::plan_iteration(c, &mut books.names, hunt, revision, &shards)
+        })
+        .await
     }
 
     /// Commits the start of a segment, before its container starts, and returns its row.
@@ -258,7 +182,7 @@ impl Writer {
             segment,
             trials,
             done,
-            _queued: queued,
+            queued,
         })?;
         Ok(Receipt(receipt))
     }
@@ -273,13 +197,8 @@ impl Writer {
         close: SegmentClose,
         trials: Vec<TrialRecord>,
     ) -> Result<(), StoreError> {
-        self.ask(|done| Command::Close {
-            segment,
-            close: Box::new(close),
-            trials,
-            done,
-        })
-        .await
+        self.work(move |c, books| books.close(c, segment, &close, &trials))
+            .await
     }
 
     /// Closes a shard; one that is finished must have exactly one outcome for each planned trial.
@@ -297,7 +216,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::begin_hunt`].
     pub async fn close_interrupted(&self, hunt: i64) -> Result<u64, StoreError> {
-        self.work(move |c, names| segments::close_interrupted(c, names, hunt))
+        self.work(move |c, books| segments::close_interrupted(c, &mut books.names, hunt))
             .await
     }
 
@@ -382,7 +301,7 @@ impl Writer {
     /// Commits what begins something new: not once the reserve is used up.
     async fn new_work<T: Send + 'static>(
         &self,
-        work: impl FnMut(&Connection, &mut Names) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&Connection, &mut Books) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         if self.shared.health.reserve_used.load(Ordering::Acquire) {
             return Err(StoreError::DiskFull {
@@ -394,16 +313,10 @@ impl Writer {
 
     async fn work<T: Send + 'static>(
         &self,
-        work: impl FnMut(&Connection, &mut Names) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&Connection, &mut Books) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.ask(|done| {
-            Command::Work(Box::new(Task {
-                work,
-                value: None,
-                done,
-            }))
-        })
-        .await
+        self.ask(|done| Command::Work(Box::new(Task::new(work, done))))
+            .await
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Done<T>) -> Command) -> Result<T, StoreError> {
@@ -439,242 +352,5 @@ impl Writer {
             .get()
             .cloned()
             .unwrap_or(StoreError::ShutDown)
-    }
-}
-
-/// Runs a checkpoint and returns the frames that are still in the log; a reader may hold some back.
-pub(super) fn checkpoint(connection: &Connection, mode: &str) -> Result<i64, StoreError> {
-    let mut left = 0;
-    let read = |row: &rusqlite::Row| {
-        left = row.get::<_, i64>(1)? - row.get::<_, i64>(2)?;
-        Ok(())
-    };
-    connection
-        .pragma(None, "wal_checkpoint", mode, read)
-        .map_err(|e| StoreError::query("wal_checkpoint", e))?;
-    Ok(left)
-}
-
-/// What the thread owns. The connection closes before the lock goes.
-struct Desk {
-    connection: Connection,
-    names: Names,
-    running: BTreeMap<i64, Running>,
-    /// Callers of `record` whose trials are not committed.
-    waiting: Vec<Done<()>>,
-    flush_at: Option<Instant>,
-    untallied: u64,
-    work_since_checkpoint: u64,
-    ballast: Ballast,
-    health: Arc<Health>,
-    path: PathBuf,
-    _lock: Lock,
-}
-
-impl Desk {
-    fn serve(mut self, inbox: &mpsc::Receiver<Command>) {
-        loop {
-            let command = match self.flush_at {
-                Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
-                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match command {
-                Ok(Command::Shutdown(done)) => {
-                    let result = self.attempt(Self::finish);
-                    drop(self);
-                    drop(done.send(result));
-                    return;
-                }
-                Ok(command) => self.take(command),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    if let Err(error) = self.attempt(Self::finish) {
-                        tracing::error!(%error, "the last commit failed");
-                    }
-                    return;
-                }
-            }
-            if self.flush_due() {
-                // The error reaches the receipts, and every later call.
-                drop(self.attempt(|desk| desk.commit(&mut |_, _| Ok(()))));
-            }
-        }
-    }
-
-    fn take(&mut self, command: Command) {
-        match command {
-            Command::Record {
-                segment,
-                trials,
-                done,
-                ..
-            } => match self.attempt(|desk| desk.record(segment, trials)) {
-                Ok(()) => self.waiting.push(done),
-                error => drop(done.send(error)),
-            },
-            Command::Close {
-                segment,
-                close,
-                trials,
-                done,
-            } => {
-                drop(done.send(self.attempt(|desk| desk.close(segment, &close, trials))));
-            }
-            Command::Work(mut work) => {
-                let result = self.attempt(|desk| desk.commit(&mut |c, names| work.apply(c, names)));
-                work.answer(result);
-            }
-            Command::Checkpoint(done) | Command::Shutdown(done) => {
-                drop(done.send(self.attempt(|desk| desk.checkpoint("PASSIVE"))));
-            }
-        }
-    }
-
-    /// Does something unless the writer has failed; makes a failure final.
-    fn attempt<T>(
-        &mut self,
-        action: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if let Some(error) = self.health.failed.get() {
-            return Err(error.clone());
-        }
-        action(self).inspect_err(|error| {
-            let error = self.health.failed.get_or_init(|| error.clone());
-            tracing::error!(%error, "the record cannot be written");
-            self.flush_at = None;
-            for done in self.waiting.drain(..) {
-                drop(done.send(Err(error.clone())));
-            }
-        })
-    }
-
-    fn flush_due(&self) -> bool {
-        let rows: usize = self.running.values().map(Running::uncommitted).sum();
-        self.flush_at
-            .is_some_and(|at| rows >= GROUP_ROWS || Instant::now() >= at)
-    }
-
-    fn running(&mut self, segment: i64) -> Result<&mut Running, StoreError> {
-        use std::collections::btree_map::Entry;
-        match self.running.entry(segment) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(Running::load(&self.connection, segment)?)),
-        }
-    }
-
-    fn record(&mut self, segment: i64, trials: Vec<TrialRecord>) -> Result<(), StoreError> {
-        self.running(segment)?;
-        let running = self
-            .running
-            .get_mut(&segment)
-            .expect("it was loaded just now");
-        running.push(&self.connection, &mut self.names, trials)?;
-        self.flush_at
-            .get_or_insert_with(|| Instant::now() + GROUP_DELAY);
-        Ok(())
-    }
-
-    fn close(
-        &mut self,
-        segment: i64,
-        close: &SegmentClose,
-        trials: Vec<TrialRecord>,
-    ) -> Result<(), StoreError> {
-        self.record(segment, trials)?;
-        let running = self
-            .running
-            .remove(&segment)
-            .expect("recording has loaded it");
-        let mut rows = 0;
-        let untallied = self.untallied;
-        self.commit(&mut |connection, names| {
-            rows = running.close(connection, names, close)?;
-            if untallied + rows >= FOLD_ROWS {
-                segments::fold(connection)
-            } else {
-                Ok(())
-            }
-        })?;
-        self.untallied += rows;
-        if self.untallied >= FOLD_ROWS {
-            self.untallied = 0;
-        }
-        self.work_since_checkpoint += rows / 50;
-        Ok(())
-    }
-
-    /// Commits everything that waits, together with `work`.
-    fn commit(
-        &mut self,
-        work: &mut dyn FnMut(&Connection, &mut Names) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.with_reserve(|desk| {
-            let fail = |e| StoreError::query("commit", e);
-            let transaction = desk
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(fail)?;
-            for running in desk.running.values() {
-                running.write_batch(&transaction)?;
-            }
-            work(&transaction, &mut desk.names)?;
-            transaction.commit().map_err(fail)
-        })?;
-        self.running.values_mut().for_each(Running::mark_committed);
-        self.flush_at = None;
-        for done in self.waiting.drain(..) {
-            drop(done.send(Ok(())));
-        }
-        self.work_since_checkpoint += 1;
-        if self.work_since_checkpoint >= CHECKPOINT_WORK {
-            self.checkpoint("PASSIVE")?;
-        }
-        Ok(())
-    }
-
-    /// Writes; where no space is left, gives up the reserve and writes once more.
-    fn with_reserve(
-        &mut self,
-        mut write: impl FnMut(&mut Self) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let result = match write(self) {
-            Err(error) if error.is_full() => {
-                self.health.reserve_used.store(true, Ordering::Release);
-                if self.ballast.release()? {
-                    write(self)
-                } else {
-                    Err(error)
-                }
-            }
-            other => other,
-        };
-        result.map_err(|e| {
-            if e.is_full() {
-                StoreError::DiskFull {
-                    path: self.path.clone(),
-                }
-            } else {
-                e
-            }
-        })
-    }
-
-    fn checkpoint(&mut self, mode: &str) -> Result<(), StoreError> {
-        self.work_since_checkpoint = 0;
-        self.with_reserve(|desk| {
-            let left = checkpoint(&desk.connection, mode)?;
-            if left > STUCK_FRAMES {
-                tracing::warn!(
-                    frames = left,
-                    "a reader keeps the write-ahead log from shrinking"
-                );
-            }
-            Ok(())
-        })
-    }
-
-    fn finish(&mut self) -> Result<(), StoreError> {
-        self.commit(&mut |connection, _| segments::fold(connection))?;
-        self.checkpoint("TRUNCATE")
     }
 }

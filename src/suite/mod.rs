@@ -15,5 +15,5 @@ pub use event::{JournalEvent, Untrusted};
 pub use journal::{Journal, JournalLimits};
 pub use pytest::Pytest;
 pub use runner::{
-    Command, DRIVER_DIR, Nonce, OrderCapability, Runner, RunnerContext, UnknownRunner, named,
+    Cache, Command, DRIVER_DIR, Nonce, OrderCapability, Runner, RunnerContext, UnknownRunner, named,
 };

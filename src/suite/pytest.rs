@@ -10,10 +10,12 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::journal::{DETAIL_BUDGET, JournalLimits};
-use super::runner::{Command, OrderCapability, Runner, RunnerContext};
+use super::runner::{Cache, Command, OrderCapability, Runner, RunnerContext};
 use crate::model::TestId;
 
 const DRIVER: &str = "soakhound_pytest.py";
+/// Keeps Python from writing bytecode beside the source.
+const NO_BYTECODE: &str = "PYTHONDONTWRITEBYTECODE";
 
 /// Runs suites of pytest, 6.0 to the newest, in any order across modules and classes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +43,7 @@ impl Pytest {
                 variable("SOAKHOUND", "1"),
                 variable("SOAKHOUND_RESULTS_FD", "3"),
                 variable("SOAKHOUND_JOB_FD", "4"),
-                variable("PYTHONDONTWRITEBYTECODE", "1"),
+                variable(NO_BYTECODE, "1"),
             ],
             job: job.to_string().into_bytes(),
         }
@@ -66,6 +68,13 @@ impl Runner for Pytest {
     fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let driver = include_str!("soakhound_pytest.py");
         vec![(PathBuf::from(DRIVER), driver.as_bytes().to_vec())]
+    }
+
+    fn cache(&self) -> Option<Cache> {
+        Some(Cache {
+            folder: "__pycache__",
+            kept_out_by: NO_BYTECODE,
+        })
     }
 
     fn list(&self, context: &RunnerContext<'_>) -> Command {

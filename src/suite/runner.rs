@@ -77,6 +77,15 @@ pub struct Command {
     pub job: Vec<u8>,
 }
 
+/// Compiled code that a runner's processes leave beside its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Name of the folders that hold it.
+    pub folder: &'static str,
+    /// Variable of the environment that keeps them from writing it; empty, it lets them.
+    pub kept_out_by: &'static str,
+}
+
 /// A kind of test runner.
 pub trait Runner: Send + Sync {
     /// Returns its name in `soakhound.toml`.
@@ -91,6 +100,9 @@ pub trait Runner: Send + Sync {
     /// Returns the files that its processes need, by path below [`RunnerContext::driver_dir`].
     /// They never change while this program runs.
     fn files(&self) -> Vec<(PathBuf, Vec<u8>)>;
+
+    /// Returns where its processes leave compiled code when they are let, if they do.
+    fn cache(&self) -> Option<Cache>;
 
     /// Returns the process that lists all tests in the suite's own order, and runs none.
     fn list(&self, context: &RunnerContext<'_>) -> Command;

@@ -18,7 +18,8 @@ impl Run {
         })
     }
 
-    fn folder(&self) -> PathBuf {
+    /// Returns the folder of the run; it is gone after its end.
+    pub(crate) fn folder(&self) -> PathBuf {
         Path::new("/run/soakhound").join(&self.0)
     }
 

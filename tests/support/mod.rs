@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod left;
+pub(crate) mod truth;
 pub(crate) mod venv;
 
 use std::ffi::OsStr;
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 use left::Run;
 
 /// No command of these tests takes this long on a machine that is not stuck.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A project in a folder of its own, a home of its own, and a database in neither.
 pub(crate) struct World {

@@ -137,7 +137,11 @@ fn main() {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         // The reader of the status pipe is our parent: if it died before the line above, nobody
         // would ever stop us.
-        let mut orphan = PollFd { fd: STATUS, events: 0, returned: 0 };
+        let mut orphan = PollFd {
+            fd: STATUS,
+            events: 0,
+            returned: 0,
+        };
         if poll(&raw mut orphan, 1, 0) > 0 && orphan.returned & POLLERR != 0 {
             leave(125);
         }
@@ -209,7 +213,10 @@ fn execute(command: &Command, report: c_int) -> ! {
         }
     }
     let words = |list: &[CString]| -> Vec<*const c_char> {
-        list.iter().map(|word| word.as_ptr()).chain([null()]).collect()
+        list.iter()
+            .map(|word| word.as_ptr())
+            .chain([null()])
+            .collect()
     };
     let cwd = OsStr::from_bytes(command.cwd.as_bytes());
     if std::env::set_current_dir(cwd).is_err() {
@@ -227,12 +234,19 @@ fn execute(command: &Command, report: c_int) -> ! {
         Some(ENOENT | ENOTDIR)
     );
     let name = OsStr::from_bytes(command.argv[0].as_bytes());
-    refuse(report, if missing { 127 } else { 126 }, "cannot execute", name)
+    refuse(
+        report,
+        if missing { 127 } else { 126 },
+        "cannot execute",
+        name,
+    )
 }
 
 /// Makes the folder that `HOME` names, if the user may: each container starts with a fresh one.
 fn make_home(environment: &[CString]) {
-    let home = environment.iter().find_map(|pair| pair.as_bytes().strip_prefix(b"HOME="));
+    let home = environment
+        .iter()
+        .find_map(|pair| pair.as_bytes().strip_prefix(b"HOME="));
     if let Some(home) = home {
         let _ = std::fs::create_dir(OsStr::from_bytes(home));
     }
@@ -241,7 +255,10 @@ fn make_home(environment: &[CString]) {
 /// Says why the command does not run, on its own standard error and to PID 1.
 fn refuse(report: c_int, code: c_int, what: &str, name: &OsStr) -> ! {
     let cause = io::Error::last_os_error();
-    say(2, &format!("soakhound: {what} {}: {cause}\n", name.display()));
+    say(
+        2,
+        &format!("soakhound: {what} {}: {cause}\n", name.display()),
+    );
     say(report, "x");
     leave(code)
 }
@@ -277,7 +294,11 @@ fn reap(main_pid: c_int, every: &SignalSet) -> ! {
             );
             say(STATUS, &line);
             let signal = status & 0x7f;
-            leave(if signal == 0 { (status >> 8) & 0xff } else { 128 + signal });
+            leave(if signal == 0 {
+                (status >> 8) & 0xff
+            } else {
+                128 + signal
+            });
         }
     }
 }
@@ -291,7 +312,9 @@ fn stragglers() -> usize {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name in brackets is the process's own choice, so the state is sought from the end.
         let after = stat.iter().rposition(|byte| *byte == b')').map(|at| at + 2);
-        after.and_then(|at| stat.get(at)).is_some_and(|state| !b"ZX".contains(state))
+        after
+            .and_then(|at| stat.get(at))
+            .is_some_and(|state| !b"ZX".contains(state))
     };
     entries
         .flatten()

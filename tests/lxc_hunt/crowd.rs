@@ -1,0 +1,120 @@
+//! Many containers, at once and one after the other: nothing piles up in the machine or in the hunt.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::support::{Started, World};
+
+/// What a process holds at one moment.
+#[derive(Debug)]
+struct Holds {
+    descriptors: usize,
+    threads: usize,
+    zombies: usize,
+    mounts: usize,
+    cgroups: usize,
+    folders: usize,
+}
+
+impl Holds {
+    fn now(hunt: &Started) -> Self {
+        let proc = |name: &str| format!("/proc/{}/{name}", hunt.pid());
+        let count = |folder: String| fs::read_dir(folder).map_or(0, Iterator::count);
+        let run = hunt.run().expect("it hunts");
+        Self {
+            descriptors: count(proc("fd")),
+            threads: count(proc("task")),
+            zombies: zombies_of(hunt.pid()),
+            mounts: fs::read_to_string(proc("mounts")).unwrap().lines().count(),
+            cgroups: run.cgroups().len(),
+            folders: count(run.folder().display().to_string()),
+        }
+    }
+}
+
+/// Counts dead children that nobody has reaped.
+fn zombies_of(parent: i32) -> usize {
+    let stats = fs::read_dir("/proc").unwrap().flatten();
+    let stats = stats.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok());
+    let dead = format!("Z {parent} ");
+    stats
+        .filter(|stat| {
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with(&dead))
+        })
+        .count()
+}
+
+fn number(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
+}
+
+#[test]
+fn many_containers_at_once_fit_into_a_hunt_and_leave_nothing() {
+    let workers = number("SOAKHOUND_AT_ONCE", 16);
+    let world = World::with_files(&[(
+        "test_it.py",
+        "import time, pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_it(n):\n    time.sleep(2)\n",
+    )]);
+    // Every container at once must fit below the memory of a small machine.
+    world.configure("[hunt]\nci_shards = 4\n[limits]\nmemory = \"128MiB\"\n");
+    let mut hunt = world.start(&["hunt", "--workers", &workers.to_string()]);
+    let open = "SELECT count(*) FROM segment WHERE \"end\" IS NULL";
+    hunt.until("all of them run", |hunt| {
+        hunt.stderr().contains("record ") && usize::try_from(world.number(open)) == Ok(workers)
+    });
+    let holds = Holds::now(&hunt);
+    let run = hunt.run().unwrap();
+    hunt.signal(Signal::INT);
+    let ended = hunt.wait();
+    ended.assert_code(0);
+    run.assert_gone();
+    world.check();
+    assert_eq!(
+        world.number("SELECT count(*) FROM trials WHERE outcome <> 'passed'"),
+        0
+    );
+    println!("{workers} at once: peak {} KiB, {holds:?}", ended.peak_kib);
+    assert!(ended.peak_kib < 150 * 1024, "{} KiB", ended.peak_kib);
+}
+
+#[test]
+fn long_row_of_containers_leaves_nothing_behind() {
+    let containers = number("SOAKHOUND_IN_A_ROW", 100);
+    let world = World::with_files(&[("test_it.py", "def test_it():\n    pass\n")]);
+    world.configure("[hunt]\nci_shards = 1\n");
+    let mut hunt = world.start(&["hunt", "--workers", "2"]);
+    let closed = |world: &World| {
+        let closed = world.number("SELECT count(*) FROM segment WHERE \"end\" IS NOT NULL");
+        usize::try_from(closed).expect("a count")
+    };
+    hunt.until("the first ran", |hunt| {
+        hunt.stderr().contains("record ") && closed(&world) >= containers / 10
+    });
+    let early = Holds::now(&hunt);
+    hunt.until("the last ran", |_| closed(&world) >= containers);
+    let late = Holds::now(&hunt);
+    let run = hunt.run().unwrap();
+    hunt.signal(Signal::INT);
+    let ended = hunt.wait();
+    ended.assert_code(0);
+    run.assert_gone();
+    world.check();
+    println!(
+        "{containers} in a row: peak {} KiB, early {early:?}, late {late:?}",
+        ended.peak_kib
+    );
+    // A container that runs at the moment of the count holds two pipes and two descriptors of its own, of each worker.
+    assert!(
+        late.descriptors <= early.descriptors + 8,
+        "{early:?} {late:?}"
+    );
+    assert!(late.threads <= early.threads + 2, "{early:?} {late:?}");
+    assert_eq!((late.zombies, late.mounts), (0, early.mounts));
+    assert!(
+        late.cgroups <= early.cgroups + 4 && late.folders <= early.folders + 2,
+        "{early:?} {late:?}"
+    );
+    assert!(ended.peak_kib < 150 * 1024, "{} KiB", ended.peak_kib);
+}
