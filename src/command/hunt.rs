@@ -105,13 +105,13 @@ async fn with_store(
     let reader = Reader::open(&settings.store.path)?;
     let unfinished = unfinished(arguments, settings, &reader, writer).await?;
     check_space(settings)?;
-    let listing = async {
-        let session = Session::prepare(context, settings).await?;
-        session.list(&context.console).await
-    };
-    let Some(listed) = stopping.unless_stopped(listing).await? else {
-        let what = "stopped before its tests were listed; nothing was begun";
-        context.console.note(what);
+    let Some(listed) = stopping
+        .unless_stopped(Session::listed(context, settings))
+        .await?
+    else {
+        context
+            .console
+            .note("stopped before its tests were listed; nothing was begun");
         return Ok(ExitCode::Fine);
     };
     let revision = register(settings, &listed, &reader, writer).await?;

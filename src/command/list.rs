@@ -20,12 +20,7 @@ pub(super) fn run(
     arguments: &ListArgs,
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
-    let listed = block_on(async {
-        Session::prepare(context, settings)
-            .await?
-            .list(&context.console)
-            .await
-    })?;
+    let listed = block_on(Session::listed(context, settings))?;
     let handles = Handles::of(listed.tests.names());
     let console = &context.console;
     if arguments.json {

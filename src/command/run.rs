@@ -77,10 +77,7 @@ async fn pass(
     let console = &context.console;
     let began = Instant::now();
     let reader = Reader::open(&settings.store.path)?;
-    let listing = async {
-        let session = Session::prepare(context, settings).await?;
-        session.list(console).await
-    };
+    let listing = Session::listed(context, settings);
     let Some(listed) = stopping.unless_stopped(listing).await? else {
         console.note("stopped before its tests were listed; none ran");
         return Ok(stopping.ending().aborted());

@@ -193,6 +193,15 @@ impl Session {
         })
     }
 
+    /// Does all that stands before the first shard: makes everything ready and lists the suite.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`] and [`Session::list`].
+    pub(super) async fn listed(context: &Context, settings: &Settings) -> Result<Listed, Failure> {
+        let session = Self::prepare(context, settings).await?;
+        session.list(&context.console).await
+    }
+
     /// Lists the suite in a container.
     ///
     /// # Errors

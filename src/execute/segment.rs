@@ -461,6 +461,7 @@ pub(super) async fn run_segment<R: Recorder>(
     while ended.is_none() || results_open || output_open {
         let (limit, what) = follower.deadline(began);
         tokio::select! {
+            // What the runner has said comes before our limits; nobody's chatter comes before either.
             biased;
             read = read_some(&mut results, &mut results_buffer, &mut results_open), if results_open => {
                 if let Err(broken) = follower.take(&results_buffer[..read]).await {
@@ -471,10 +472,6 @@ pub(super) async fn run_segment<R: Recorder>(
                     running.kill().await.ok();
                 }
             }
-            read = read_some(&mut output, &mut output_buffer, &mut output_open), if output_open => {
-                log.push(&output_buffer[..read]);
-            }
-            end = running.wait(), if ended.is_none() => ended = Some(end),
             () = tokio::time::sleep_until(limit), if killed.is_none() && ended.is_none() => {
                 killed = Some(what);
                 running.kill().await.ok();
@@ -482,6 +479,10 @@ pub(super) async fn run_segment<R: Recorder>(
             why = aborted(&mut stop), if killed.is_none() && ended.is_none() => {
                 killed = Some(Killed::Stopped(why));
                 running.kill().await.ok();
+            }
+            end = running.wait(), if ended.is_none() => ended = Some(end),
+            read = read_some(&mut output, &mut output_buffer, &mut output_open), if output_open => {
+                log.push(&output_buffer[..read]);
             }
         }
     }

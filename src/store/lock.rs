@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -13,6 +14,10 @@ use crate::model::UnixMillis;
 
 /// Longest holder line that is read: the file may hold anything.
 const MAX_HOLDER: u64 = 1024;
+
+/// How often and how far apart the lock is asked for: a reader has it for microseconds.
+const ATTEMPTS: u32 = 10;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 
 /// Who writes to a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(fail)?;
-        if let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if let Err(errno) = try_exclusive(&file) {
             if errno != rustix::io::Errno::WOULDBLOCK {
                 return Err(fail(errno.into()));
             }
@@ -72,6 +77,17 @@ impl Lock {
         }
         Ok((Self { file }, died))
     }
+}
+
+/// Takes the lock, past readers that have it for the instant in which they ask who holds it.
+fn try_exclusive(file: &File) -> rustix::io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN_ATTEMPTS),
+            other => return other,
+        }
+    }
+    flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
 /// Returns who writes to a database now; `None` when nobody does.
@@ -121,4 +137,31 @@ fn host_name() -> String {
     let name = rustix::system::uname();
     let name = name.nodename().to_string_lossy();
     name.split_whitespace().collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_is_taken_past_whoever_asks_who_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("hunt.db");
+        let now = UnixMillis(0);
+        drop(Lock::take(&database, now).unwrap());
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    holder(&database).unwrap();
+                }
+            });
+            for _ in 0..200 {
+                let taken = Lock::take(&database, now).map(drop);
+                done.store(taken.is_err(), std::sync::atomic::Ordering::Relaxed);
+                taken.unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
 }

@@ -109,3 +109,14 @@ fn runner_that_does_not_end_after_its_last_test_is_ended_and_its_outcomes_count(
         ["passed|completed|the runner did not end after its last test"]
     );
 }
+
+#[test]
+fn flood_of_output_does_not_hold_up_the_time_limit() {
+    let world = World::with_files(&[(
+        "test_flood.py",
+        "import os\ndef test_flood():\n    for _ in range(6):\n        os.fork()\n    while True:\n        os.write(1, b'x' * 65536)\n",
+    )]);
+    world.configure("args = [\"-s\"]\n[limits]\ntest = \"2s\"\n");
+    world.expect(0, &["hunt", "--iterations", "1", "--workers", "1"]);
+    assert_eq!(world.rows("SELECT outcome FROM trials"), ["timeout"]);
+}

@@ -38,6 +38,15 @@ impl Run {
         found
     }
 
+    /// Counts the run's processes whose program has this in its name.
+    pub(crate) fn count_of(&self, program: &str) -> usize {
+        let names = self.processes();
+        names
+            .iter()
+            .filter(|process| process.contains(program))
+            .count()
+    }
+
     /// Returns the run's cgroups.
     pub(crate) fn cgroups(&self) -> Vec<String> {
         let mut found = Vec::new();

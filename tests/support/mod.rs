@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use left::Run;
 
 /// No command of these tests takes this long on a machine that is not stuck.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A project in a folder of its own, a home of its own, and a database in neither.
 pub(crate) struct World {
