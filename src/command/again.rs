@@ -1,6 +1,6 @@
 //! The next command to type: started as this one was, for the same suite, database and interpreter.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 
 use crate::{cli::Cli, ui::escape};
 
@@ -28,7 +28,7 @@ impl Again {
             .into_iter()
             .filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
         Self {
-            program: named(program),
+            program: named(&program),
             global: given
                 .flat_map(|(flag, value)| [flag.to_owned(), quoted(value.as_os_str())])
                 .collect(),
@@ -41,7 +41,8 @@ impl Again {
 
     /// Returns a command line for a shell. The words must need no quotes.
     pub(super) fn with(&self, words: &str) -> String {
-        let mut line = [&[self.program.clone()], &self.global[..]].concat();
+        let mut line = vec![self.program.clone()];
+        line.extend(self.global.iter().cloned());
         line.push(words.to_owned());
         let command = words.split(' ').next().unwrap_or_default();
         if let Some(python) = self
@@ -56,9 +57,9 @@ impl Again {
 }
 
 /// A program that was found through `PATH` keeps its bare name.
-fn named(program: OsString) -> String {
+fn named(program: &OsStr) -> String {
     if program.as_encoded_bytes().contains(&b'/') {
-        quoted(&program)
+        quoted(program)
     } else {
         "soakhound".to_owned()
     }
@@ -91,9 +92,9 @@ mod tests {
             "--python",
             "it's",
         ];
-        let cli = crate::cli::parse(line.map(OsString::from)).unwrap();
+        let cli = crate::cli::parse(line.map(std::ffi::OsString::from)).unwrap();
         let again = Again {
-            program: named("soakhound".into()),
+            program: named(OsStr::new("soakhound")),
             ..Again::of(&cli)
         };
         assert_eq!(
@@ -109,9 +110,9 @@ mod tests {
     #[test]
     fn program_with_a_path_is_named_as_it_was_typed() {
         assert_eq!(
-            named("target/release/soakhound".into()),
+            named(OsStr::new("target/release/soakhound")),
             "target/release/soakhound"
         );
-        assert_eq!(named("soakhound".into()), "soakhound");
+        assert_eq!(named(OsStr::new("soakhound")), "soakhound");
     }
 }

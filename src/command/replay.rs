@@ -54,12 +54,11 @@ pub(super) fn run(
     };
     block_on(replay(context, arguments, settings, &token, &show)).map_err(|failure| {
         // Who reads JSON gets an answer even where there was nothing to run.
-        match failure.exit() {
-            ExitCode::Inconclusive => show
-                .refused(&failure)
-                .map_or_else(|gone| gone, |()| failure),
-            _ => failure,
+        if failure.exit() != ExitCode::Inconclusive {
+            return failure;
         }
+        show.refused(&failure)
+            .map_or_else(|gone| gone, |()| failure)
     })
 }
 

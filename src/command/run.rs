@@ -83,6 +83,88 @@ async fn pass(
         return Ok(stopping.ending().aborted());
     };
     let revision = register(settings, &listed, &reader, writer).await?;
+    let (hunt, seed) = begin(arguments, settings, writer).await?;
+    let known = durations(&reader, settings, &listed)?;
+    let longest = longest_shard(settings, &known);
+    let (plans, orders) = plan(settings, &listed, &known, seed);
+    let rows = writer.plan_iteration(hunt, revision, &plans).await?;
+    let queue = rows
+        .iter()
+        .zip(&plans)
+        .zip(orders)
+        .map(|((row, plan), order)| Assignment {
+            shard: *row,
+            attempts: 0,
+            order,
+            cause: None,
+            predicted: longest,
+            factors: variables(&plan.factors),
+            seed32: seed32(IterationSeed(seed), plan.layout, plan.shard),
+        });
+    let mut source = Pass(queue.collect());
+    console.note(&format!(
+        "running {} in {}",
+        text::plural(listed.tests.len() as u64, "test"),
+        text::plural(rows.len() as u64, "container"),
+    ));
+    let (digest, order) = (listed.listing.digest, listed.tests.names().to_vec());
+    let (dispatched, seen) = dispatch(
+        context,
+        settings,
+        arguments,
+        stopping,
+        writer,
+        hunt,
+        listed,
+        &mut source,
+    )
+    .await?;
+    let (state, reason) = if dispatched == Dispatched::Exhausted {
+        (HuntState::Finished, "the pass is complete")
+    } else {
+        (HuntState::Interrupted, "stopped before its end")
+    };
+    writer
+        .set_hunt_state(hunt, state, Some(reason.to_owned()), SystemClock.now())
+        .await?;
+    let results: Vec<junit::Result> = order
+        .into_iter()
+        .map(|test| {
+            seen.get(&test).cloned().unwrap_or(junit::Result {
+                test,
+                outcome: Outcome::Aborted,
+                duration: None,
+                detail: None,
+            })
+        })
+        .collect();
+    write_junit(context, arguments, settings, &results)?;
+    let database = reader.database_id()?;
+    let tokens: Vec<String> = rows
+        .iter()
+        .zip(&plans)
+        .map(|(row, plan)| {
+            tokens::of_shard(settings.suite.id, digest, plan, *row, database).to_string()
+        })
+        .collect();
+    say(
+        context,
+        arguments,
+        &results,
+        &tokens,
+        &rows,
+        &summary::failing(settings, &reader, hunt)?,
+        began.elapsed(),
+    )?;
+    verdict(dispatched, &results, stopping)
+}
+
+/// Begins a pass; returns its row and its seed.
+async fn begin(
+    arguments: &RunArgs,
+    settings: &Settings,
+    writer: &Writer,
+) -> Result<(i64, u64), Failure> {
     let mut random = [0; 24];
     getrandom::fill(&mut random).map_err(|error| {
         Failure::new(
@@ -106,88 +188,35 @@ async fn pass(
             lease: lease(settings),
         })
         .await?;
-    let known = durations(&reader, settings, &listed)?;
-    let longest = longest_shard(settings, &known);
-    let (plans, orders) = plan(settings, &listed, &known, seed);
-    let rows = writer.plan_iteration(hunt.id, revision, &plans).await?;
-    let queue = rows
-        .iter()
-        .zip(&plans)
-        .zip(orders)
-        .map(|((row, plan), order)| Assignment {
-            shard: *row,
-            attempts: 0,
-            order,
-            cause: None,
-            predicted: longest,
-            factors: variables(&plan.factors),
-            seed32: seed32(IterationSeed(seed), plan.layout, plan.shard),
-        });
-    let mut source = Pass(queue.collect());
-    console.note(&format!(
-        "running {} in {}",
-        text::plural(listed.tests.len() as u64, "test"),
-        text::plural(rows.len() as u64, "container"),
-    ));
-    let (list, order) = (listed.listing.digest, listed.tests.names().to_vec());
-    let (dispatched, seen) = dispatch(
-        context,
-        settings,
-        arguments,
-        stopping,
-        writer,
-        hunt.id,
-        listed,
-        &mut source,
-    )
-    .await?;
-    let (state, reason) = if dispatched == Dispatched::Exhausted {
-        (HuntState::Finished, "the pass is complete")
-    } else {
-        (HuntState::Interrupted, "stopped before its end")
+    Ok((hunt.id, seed))
+}
+
+fn write_junit(
+    context: &Context,
+    arguments: &RunArgs,
+    settings: &Settings,
+    results: &[junit::Result],
+) -> Result<(), Failure> {
+    let Some(file) = &arguments.junit else {
+        return Ok(());
     };
-    writer
-        .set_hunt_state(hunt.id, state, Some(reason.to_owned()), SystemClock.now())
-        .await?;
-    let results: Vec<junit::Result> = order
-        .into_iter()
-        .map(|test| {
-            seen.get(&test).cloned().unwrap_or(junit::Result {
-                test,
-                outcome: Outcome::Aborted,
-                duration: None,
-                detail: None,
-            })
-        })
-        .collect();
-    if let Some(file) = &arguments.junit {
-        let file = context.folder.join(file);
-        let document = junit::document(settings.suite.name.as_str(), &results)
-            .map_err(|error| Failure::new(ExitCode::Internal, error))?;
-        junit::write(&file, &document).map_err(|error| {
-            Failure::new(
-                ExitCode::Disk,
-                format!("cannot write `{}`: {error}", file.display()),
-            )
-        })?;
-    }
-    let database = reader.database_id()?;
-    let tokens: Vec<String> = rows
-        .iter()
-        .zip(&plans)
-        .map(|(row, plan)| {
-            tokens::of_shard(settings.suite.id, list, plan, *row, database).to_string()
-        })
-        .collect();
-    say(
-        context,
-        arguments,
-        &results,
-        &tokens,
-        &rows,
-        &seen_in(&reader, settings, hunt.id)?,
-        began.elapsed(),
-    )?;
+    let file = context.folder.join(file);
+    let document = junit::document(settings.suite.name.as_str(), results)
+        .map_err(|error| Failure::new(ExitCode::Internal, error))?;
+    junit::write(&file, &document).map_err(|error| {
+        Failure::new(
+            ExitCode::Disk,
+            format!("cannot write `{}`: {error}", file.display()),
+        )
+    })
+}
+
+/// What the pass means for whoever waits for its exit code.
+fn verdict(
+    dispatched: Dispatched,
+    results: &[junit::Result],
+    stopping: &Stopping,
+) -> Result<ExitCode, Failure> {
     match dispatched {
         Dispatched::HostBroken => Err(Failure::new(
             ExitCode::Containers,
@@ -364,14 +393,6 @@ fn indented(detail: &[u8]) -> String {
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn seen_in(
-    reader: &Reader,
-    settings: &Settings,
-    hunt: i64,
-) -> Result<Vec<summary::Failing>, Failure> {
-    Ok(summary::failing(settings, reader, hunt)?)
 }
 
 fn say(

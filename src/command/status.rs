@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Age of a heartbeat after which a living process is called stale: twelve missed ones.
-const STALE: Duration = Duration::from_secs(60);
+const STALE: Duration = Duration::from_mins(1);
 
 const SCHEMA: &str = "soakhound.status/1";
 

@@ -212,10 +212,13 @@ pub(super) fn counted_lines(status: &HuntStatus) -> Vec<String> {
             text::plural(status.trials() + of(Outcome::Skipped), "trial"),
         ),
         format!(
-            "seen    {} passed, {} failed (of {}), {} skipped",
+            "seen    {} passed, {} failed{}, {} skipped",
             text::count(of(Outcome::Passed)),
             text::count(failing),
-            text::plural(status.failing_tests, "test"),
+            match status.failing_tests {
+                0 => String::new(),
+                tests => format!(" (of {})", text::plural(tests, "test")),
+            },
             text::count(of(Outcome::Skipped)),
         ),
     ];

@@ -133,10 +133,8 @@ impl Comparison {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut head = text::plural(self.trials as u64, "trial");
         if self.recorded > 0 {
-            head += &format!(
-                ", {} of {} outcomes as recorded",
-                self.as_recorded, self.recorded
-            );
+            let (same, of) = (self.as_recorded, self.recorded);
+            head = format!("{head}, {same} of {of} outcomes as recorded");
         }
         if self.order_differs {
             head += ", in another order than asked for";

@@ -18,7 +18,7 @@ use crate::{
     config::Settings,
     error::{ExitCode, Failure},
     execute::{RecordedShard, Rig},
-    model::{Outcome, TestId, TrialRecord},
+    model::{Outcome, TrialRecord},
     plan::Tests,
     suite::{self, Journal, JournalEvent, JournalLimits, Runner, RunnerContext},
 };
@@ -98,11 +98,27 @@ impl Local {
         let command = self.runner.list(&self.context(nonce, 0));
         let journal = Journal::listing(nonce, JournalLimits::new(0, self.output_cap));
         let events = self.talk(command, &[], journal)?;
-        let names = events.into_iter().filter_map(|event| match event {
-            JournalEvent::Item(test) => Some(test),
-            _ => None,
-        });
-        let names: Vec<TestId> = names.collect();
+        let (mut names, mut errors) = (Vec::new(), Vec::new());
+        for event in events {
+            match event {
+                JournalEvent::Item(test) => names.push(test),
+                JournalEvent::CollectError { module, text } => {
+                    let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    errors.push(format!("{}\n{}", part(&module), part(&text)));
+                }
+                JournalEvent::Untrusted(why) => errors.push(why.to_string()),
+                JournalEvent::Started { .. }
+                | JournalEvent::Ended { .. }
+                | JournalEvent::Missing(_)
+                | JournalEvent::Note(_)
+                | JournalEvent::Versions { .. }
+                | JournalEvent::Finished { .. } => {}
+            }
+        }
+        if !errors.is_empty() {
+            let message = format!("the suite does not collect:\n{}", errors.join("\n"));
+            return Err(Failure::new(ExitCode::Suite, message));
+        }
         if names.is_empty() {
             return Err(Failure::new(
                 ExitCode::Suite,
@@ -148,7 +164,16 @@ impl Local {
                         (last.started, last.duration) = (started, duration);
                     }
                 }
-                _ => {}
+                JournalEvent::Untrusted(why) => {
+                    let message = format!("what the tests reported cannot be believed: {why}");
+                    return Err(Failure::new(ExitCode::Inconclusive, message));
+                }
+                JournalEvent::Item(_)
+                | JournalEvent::CollectError { .. }
+                | JournalEvent::Missing(_)
+                | JournalEvent::Note(_)
+                | JournalEvent::Versions { .. }
+                | JournalEvent::Finished { .. } => {}
             }
         }
         if let Some((index, _)) = current {

@@ -35,9 +35,12 @@ impl Place {
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let console = &context.console;
-        let unlisted = |failure: Failure| match failure.exit() {
-            ExitCode::Suite => failure.with_exit(ExitCode::Inconclusive),
-            _ => failure,
+        let unlisted = |failure: Failure| {
+            if failure.exit() == ExitCode::Suite {
+                failure.with_exit(ExitCode::Inconclusive)
+            } else {
+                failure
+            }
         };
         if arguments.local {
             console.warn(
@@ -95,20 +98,20 @@ impl Place {
             end
         };
         let (end, ()) = tokio::join!(running, async { while heard.recv().await.is_some() {} });
-        let recorded = recorder.take();
+        let shard = recorder.take();
         match end? {
-            ShardEnd::Done => Ok(Some(recorded)),
+            ShardEnd::Done => Ok(Some(shard)),
             ShardEnd::Interrupted => Ok(None),
             ShardEnd::HostFailed => Err(Failure::new(
                 ExitCode::Containers,
-                reason(recorded).unwrap_or_else(|| "the container did not run".to_owned()),
+                reason(shard).unwrap_or_else(|| "the container did not run".to_owned()),
             )
             .hint("`soakhound doctor` says what is missing")),
             ShardEnd::Uncollected => Err(Failure::new(
                 ExitCode::Inconclusive,
                 format!(
                     "the suite does not collect:\n{}",
-                    reason(recorded).unwrap_or_default()
+                    reason(shard).unwrap_or_default()
                 ),
             )),
         }

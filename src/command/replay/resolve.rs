@@ -253,7 +253,7 @@ fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Ta
         if let (Some(reader), Some(newest)) = (reader, known.last()) {
             let then = reader.revision(reader.shard(*newest)?.revision)?.tests;
             drift.extend(changed(&then, tests));
-            order = existing(order_of_shard(reader, *newest)?, tests, &mut drift);
+            order = existing(&order_of_shard(reader, *newest)?, tests, &mut drift);
         } else {
             drift.push(format!(
                 "the suite lists other tests than then ({} now); without the database that recorded it, \
@@ -325,7 +325,7 @@ fn changed(then: &[TestId], tests: &Tests) -> Option<String> {
 }
 
 /// Keeps what still exists, and says what does not.
-fn existing(then: Order, tests: &Tests, drift: &mut Vec<String>) -> Order {
+fn existing(then: &Order, tests: &Tests, drift: &mut Vec<String>) -> Order {
     let now: BTreeSet<&TestId> = tests.names().iter().collect();
     let of: BTreeSet<&TestId> = then.iter().map(|(test, _)| test).collect();
     let gone: Vec<&TestId> = of.difference(&now).copied().collect();
@@ -401,7 +401,7 @@ fn of_row(
     };
     let listed = reader.revision(shard.revision)?.tests;
     let mut drift: Vec<String> = changed(&listed, tests).into_iter().collect();
-    let order = existing(then, tests, &mut drift);
+    let order = existing(&then, tests, &mut drift);
     let setting = Setting {
         recorded_order: ShortDigest::from(&recorded_order),
         drift,
@@ -422,12 +422,10 @@ fn row_id(id: u64) -> i64 {
 }
 
 fn no_such_row(error: StoreError) -> Failure {
-    match error {
-        StoreError::NoSuchRow { kind, id } => {
-            impossible(format!("this database has no {kind} {id}"))
-        }
-        other => other.into(),
+    if let StoreError::NoSuchRow { kind, id } = error {
+        return impossible(format!("this database has no {kind} {id}"));
     }
+    error.into()
 }
 
 /// The token belongs to a suite that is not the one here.

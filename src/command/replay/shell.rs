@@ -116,10 +116,10 @@ pub(super) async fn open(
     Ok(())
 }
 
-fn broken(error: io::Error) -> Failure {
+fn broken(error: impl Into<io::Error>) -> Failure {
     Failure::new(
         ExitCode::Internal,
-        format!("cannot hand the terminal over: {error}"),
+        format!("cannot hand the terminal over: {}", error.into()),
     )
 }
 
