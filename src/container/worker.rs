@@ -6,7 +6,7 @@
 
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
@@ -233,8 +233,8 @@ impl Worker {
                     sys::leave(1);
                 }
                 let report = self.contain(job, &fds, &log);
-                let written = serde_json::to_writer(&File::from(said), &report);
-                sys::leave(i32::from(written.is_err()));
+                let text = serde_json::to_vec(&report).unwrap_or_default();
+                sys::leave(i32::from(File::from(said).write_all(&text).is_err()));
             }
             Err(error) => {
                 return Ok(Report {
