@@ -81,9 +81,10 @@ const CAPABILITIES: &str = "chown dac_override fowner fsetid kill setgid setuid 
 /// Configuration that is the same for every container.
 const ITEMS: [(&str, &str); 12] = [
     ("lxc.mount.auto", "proc:mixed sys:ro"),
-    ("lxc.autodev", "1"),
+    // `/dev` and its terminals are part of the image.
+    ("lxc.autodev", "0"),
     ("lxc.tty.max", "0"),
-    ("lxc.pty.max", "256"),
+    ("lxc.pty.max", "0"),
     ("lxc.console.path", "none"),
     ("lxc.keyring.session", "0"),
     // A network namespace with nothing but a loopback device, which `flags` brings up.
@@ -191,6 +192,12 @@ impl Worker {
         sys::unshare(UnshareFlags::NEWNS).map_err(step("have mounts of its own"))?;
         let downstream = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
         mount_change("/", downstream).map_err(step("have mounts of its own"))?;
+        let base = if setup.rung.maps_ids() { setup.base } else { 0 };
+        let ids = Ids {
+            base,
+            shifted: setup.rung == Rung::Shifted,
+        };
+        let image = Image::prepare(&setup.image, ids)?;
         // Where it finds no hierarchy, liblxc makes, moves and removes nothing, which saves several
         // grace periods of the kernel per container.
         mount(
@@ -201,12 +208,6 @@ impl Worker {
             c"size=4k",
         )
         .map_err(step("hide the cgroups"))?;
-        let base = if setup.rung.maps_ids() { setup.base } else { 0 };
-        let ids = Ids {
-            base,
-            shifted: setup.rung == Rung::Shifted,
-        };
-        let image = Image::prepare(&setup.image, ids)?;
         fs::create_dir(LXC_PATH).map_err(step("give liblxc a folder"))?;
         fs::write(SECCOMP_FILE, SECCOMP).map_err(step("write the system call filter"))?;
         Ok(Self {
@@ -350,12 +351,7 @@ impl Worker {
         for (key, value) in ITEMS {
             container.set(key, value)?;
         }
-        // liblxc makes a fresh /dev, so this one cannot be mounted before it.
-        let shm = format!(
-            "tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,size={},create=dir 0 0",
-            job.tmp_bytes
-        );
-        container.set("lxc.mount.entry", &shm)
+        Ok(())
     }
 
     /// Returns PID 1's command line.
