@@ -75,7 +75,7 @@ impl Cgroup {
             peak: None,
             notes: Vec::new(),
         };
-        for hierarchy in hierarchies() {
+        for hierarchy in mounted() {
             if hierarchy.controllers.is_empty() {
                 continue;
             }
@@ -261,16 +261,14 @@ impl Cgroup {
             let kills = field(&folder.join(events), "oom_kill").unwrap_or(0);
             counters.oom_kills = u32::try_from(kills).unwrap_or(u32::MAX);
         }
-        counters.cpu = match (self.homes.get("cpuacct"), self.homes.get("cpu")) {
+        // Version 2 counts time in every group, whether its parent shares the controller out or not.
+        let second = self.homes.values().find(|home| home.version == Version::V2);
+        counters.cpu = match (self.homes.get("cpuacct"), second) {
             (Some(v1), _) => number(&v1.folder.join("cpuacct.usage")).map(Duration::from_nanos),
-            (
-                None,
-                Some(Home {
-                    folder,
-                    version: Version::V2,
-                }),
-            ) => field(&folder.join("cpu.stat"), "usage_usec").map(Duration::from_micros),
-            (None, _) => None,
+            (None, Some(v2)) => {
+                field(&v2.folder.join("cpu.stat"), "usage_usec").map(Duration::from_micros)
+            }
+            (None, None) => None,
         };
         counters
     }
@@ -295,7 +293,7 @@ impl Drop for Cgroup {
 /// Kills and removes every group whose name begins with `prefix`; returns how many folders went.
 pub(super) fn remove_named(prefix: &str) -> Result<usize, HostError> {
     let mut removed = 0;
-    for hierarchy in hierarchies() {
+    for hierarchy in mounted() {
         let root = &hierarchy.root;
         let entries = fs::read_dir(root).map_err(HostError::file("read", root))?;
         for entry in entries {
@@ -356,9 +354,12 @@ fn members(folder: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// Reads which hierarchies are mounted, and with which of our controllers.
-fn hierarchies() -> Vec<Hierarchy> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+fn mounted() -> Vec<Hierarchy> {
+    hierarchies(&fs::read_to_string("/proc/self/mounts").unwrap_or_default())
+}
+
+/// Reads from a list of mounts which hierarchies there are, and with which of our controllers.
+fn hierarchies(mounts: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = Vec::new();
     for line in mounts.lines() {
         let mut words = line.split(' ').skip(1);
@@ -449,3 +450,6 @@ fn field(file: &Path, name: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,13 @@
 //! resolved with the container's root as its root, so that no symbolic link leads out.
 
 use std::collections::BTreeSet;
-use std::ffi::CStr;
+use std::ffi::{CString, OsString};
 use std::fmt::Display;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
@@ -20,7 +21,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind, move_mount, open_tree,
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, mount_remount,
+    move_mount, open_tree, unmount,
 };
 use rustix::process::{WaitOptions, waitpid};
 use rustix::thread::UnshareFlags;
@@ -35,6 +37,35 @@ const SCRATCH: &str = "/run";
 
 /// Where the container is put together; a tmpfs of its own.
 const CONTAINER: &str = "/run/c";
+
+/// What containers get as `/dev`, read-only.
+const DEV: &str = "/run/dev";
+
+/// Devices that any container may use: name, major and minor number.
+const DEVICES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
+
+/// Links that programs expect in `/dev`.
+const DEV_LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// Group `tty`, to which new terminals belong on every distribution.
+const TTY_GROUP: u32 = 5;
+
+/// Mounts of the host that a slot keeps: liblxc needs them, and the kernel lets a container mount
+/// the latter two only where its maker sees them.
+const KEPT_MOUNTS: [&str; 4] = ["/", "/dev", "/proc", "/sys"];
 
 /// Without these, renaming a folder of the lower layer fails, hard links break when written to, and
 /// a folder is on another device than its files: good tests would fail.
@@ -93,8 +124,8 @@ enum UpperKind {
 struct Mount {
     /// Name of its read-only view below the scratch folder.
     view: String,
-    /// What it is a view of, on the host.
-    source: PathBuf,
+    /// What it is a view of, on the host, whose paths are out of reach by then.
+    source: OwnedFd,
     target: PathBuf,
     kind: MountKind,
 }
@@ -120,12 +151,8 @@ impl Image {
         let lower = view(&spec.lower, plain)?;
         let mut views = Vec::new();
         for bind in &spec.binds {
-            views.push((
-                view(&bind.source, plain)?,
-                &bind.source,
-                &bind.target,
-                false,
-            ));
+            let source = open_path(&bind.source)?;
+            views.push((view(&bind.source, plain)?, source, &bind.target, false));
         }
         for tree in &spec.trees {
             let map = ids
@@ -133,9 +160,12 @@ impl Image {
                 .then(|| owner_map(base, tree, spec))
                 .transpose()?;
             let shift = map.as_ref().map(OwnedFd::as_fd);
-            views.push((view(&tree.source, shift)?, &tree.source, &tree.target, true));
+            let source = open_path(&tree.source)?;
+            views.push((view(&tree.source, shift)?, source, &tree.target, true));
         }
+        forget_mounts()?;
         tmpfs(SCRATCH, "mode=0755,size=4m")?;
+        make_devices(base)?;
         let lower_path = Path::new(SCRATCH).join("lower");
         make_dir(&lower_path)?;
         make_dir(Path::new(CONTAINER))?;
@@ -166,7 +196,7 @@ impl Image {
             };
             mounts.push(Mount {
                 view,
-                source: source.clone(),
+                source,
                 target: target.clone(),
                 kind,
             });
@@ -199,14 +229,13 @@ impl Image {
             owner: self.base,
         };
         let owned = format!("uid={0},gid={0},size={tmp_bytes}", self.base);
-        tmpfs(
-            &proc_path(&root.dir(Path::new("tmp"))?),
-            &format!("mode=1777,{owned}"),
-        )?;
-        tmpfs(
-            &proc_path(&root.dir(Path::new("run"))?),
-            &format!("mode=0755,{owned}"),
-        )?;
+        let dev = root.dir(Path::new("dev"))?;
+        mount_bind(DEV, proc_path(&dev)).map_err(step("mount `/dev`"))?;
+        for shared in ["tmp", "dev/shm"] {
+            let folder = root.dir(Path::new(shared))?;
+            tmpfs(&proc_path(&folder), &format!("mode=1777,{owned}"))?;
+        }
+        self.mount_terminals(&root)?;
         for mount in &self.mounts {
             mount.attach_in(&root)?;
         }
@@ -216,9 +245,17 @@ impl Image {
         Ok(merged)
     }
 
-    /// Copies the folders called `name` that a container made in its trees into the trees' sources. A source that
-    /// cannot be reached any more, since our own tmpfs covers it, or not be written, goes without: the next
-    /// container is slower then, and nothing else.
+    /// Gives a container terminals of its own.
+    fn mount_terminals(&self, root: &Root) -> Result<(), Failure> {
+        let group = self.base + TTY_GROUP;
+        let options = format!("newinstance,gid={group},mode=0620,ptmxmode=0666,max=256");
+        let folder = root.dir(Path::new("dev/pts"))?;
+        let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+        mount_new("devpts", Path::new(&proc_path(&folder)), flags, &options)
+    }
+
+    /// Copies the folders called `name` that a container made in its trees into the trees' sources. One that
+    /// cannot be written goes without: the next container is slower then, and nothing else.
     pub(super) fn harvest(&self, name: &str) {
         let trees = self
             .mounts
@@ -226,7 +263,9 @@ impl Image {
             .filter(|mount| matches!(mount.kind, MountKind::Tree(_)));
         for tree in trees {
             let upper = Path::new(CONTAINER).join(format!("{}u", tree.view));
-            let _without = harvest::copy(&upper, &tree.source, name);
+            // Not the link itself, which is not followed: what it leads to.
+            let source = Path::new(&proc_path(&tree.source)).join(".");
+            let _without = harvest::copy(&upper, &source, name);
         }
     }
 
@@ -385,10 +424,76 @@ fn make_passable(folder: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Works out what hides `masks`, with the parents that this needs and `/etc`, parents first.
+/// Detaches what the host has mounted from the namespace of this process: each container would get
+/// a copy of it, to be taken down again, and none needs it.
+fn forget_mounts() -> Result<(), Failure> {
+    let naming = "leave the host's mounts";
+    let text = fs::read_to_string("/proc/self/mounts").map_err(step(naming))?;
+    let targets = text.lines().filter_map(|line| line.split(' ').nth(1));
+    // The last is on top. What has gone with its parent, or is covered, cannot be found again.
+    let mut targets: Vec<_> = targets.filter(|path| !KEPT_MOUNTS.contains(path)).collect();
+    targets.reverse();
+    for target in targets {
+        match unmount(unescaped(target), UnmountFlags::DETACH) {
+            Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => return Err(format!("{naming}: `{target}`: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// Decodes a path of the kernel's list of mounts, where `\040` stands for a blank.
+fn unescaped(path: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| byte == b'\\');
+        let code = code.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        rest = if code.is_some() { &after[3..] } else { after };
+        bytes.push(code.unwrap_or(byte));
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// Makes the `/dev` that all containers of the slot share.
+fn make_devices(base: u32) -> Result<(), Failure> {
+    let dev = Path::new(DEV);
+    make_dir(dev)?;
+    let quiet = MountFlags::NOSUID | MountFlags::NOEXEC;
+    // The other tmpfs mounts let no device be used.
+    mount_new("tmpfs", dev, quiet, "mode=0755,size=64k")?;
+    let make = || -> io::Result<()> {
+        for (name, major, minor) in DEVICES {
+            let path = dev.join(name);
+            let number = rustix::fs::makedev(major, minor);
+            mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), number)?;
+            fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+            chown(&path, Some(base), Some(base))?;
+        }
+        for (name, target) in DEV_LINKS {
+            symlink(target, dev.join(name))?;
+        }
+        for folder in ["pts", "shm"] {
+            fs::create_dir(dev.join(folder))?;
+        }
+        chown(dev, Some(base), Some(base))?;
+        Ok(mount_remount(
+            dev,
+            MountFlags::BIND | MountFlags::RDONLY | quiet,
+            c"",
+        )?)
+    };
+    make().map_err(step("fill `/dev`"))
+}
+
+/// Works out what hides `masks` and the host's `/run`, with the parents that this needs and `/etc`, parents first.
 fn upper_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<UpperEntry>, Failure> {
     let mut hidden = BTreeSet::new();
-    for mask in masks {
+    for mask in masks
+        .iter()
+        .map(PathBuf::as_path)
+        .chain([Path::new("/run")])
+    {
         hidden.extend(real_path(lower, mask)?);
     }
     let mut parents = BTreeSet::from([PathBuf::from("etc")]);
@@ -450,6 +555,12 @@ fn real_path(lower: &Path, path: &Path) -> Result<Option<PathBuf>, Failure> {
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(error) => Err(naming(error.into())),
     }
+}
+
+fn open_path(source: &Path) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    openat(CWD, source, flags, Mode::empty())
+        .map_err(|error| format!("use `{}`: {error}", source.display()))
 }
 
 /// Returns a detached, read-only copy of the mount at `source`, with ids shifted if asked.
@@ -552,19 +663,26 @@ fn attach(view: &OwnedFd, target: &Path) -> Result<(), Failure> {
 fn overlay(lower: &str, upper: &str, work: &str, target: &Path) -> Result<(), Failure> {
     make_dir(&Path::new(CONTAINER).join(work))?;
     let options = format!(
-        "lowerdir={SCRATCH}/{lower},upperdir={CONTAINER}/{upper},workdir={CONTAINER}/{work},{OVERLAY_OPTIONS}\0"
+        "lowerdir={SCRATCH}/{lower},upperdir={CONTAINER}/{upper},workdir={CONTAINER}/{work},{OVERLAY_OPTIONS}"
     );
-    let options =
-        CStr::from_bytes_with_nul(options.as_bytes()).map_err(step("mount an overlay"))?;
     let flags = MountFlags::NODEV | MountFlags::NOSUID;
-    mount("overlay", target, "overlay", flags, options).map_err(step("mount an overlay"))
+    mount_new("overlay", target, flags, &options)
 }
 
 fn tmpfs(target: &str, options: &str) -> Result<(), Failure> {
-    let options = format!("{options}\0");
-    let options = CStr::from_bytes_with_nul(options.as_bytes()).map_err(step("mount a tmpfs"))?;
     let flags = MountFlags::NODEV | MountFlags::NOSUID;
-    mount("tmpfs", target, "tmpfs", flags, options).map_err(step("mount a tmpfs"))
+    mount_new("tmpfs", Path::new(target), flags, options)
+}
+
+fn mount_new(kind: &str, target: &Path, flags: MountFlags, options: &str) -> Result<(), Failure> {
+    mount(
+        kind,
+        target,
+        kind,
+        flags,
+        Some(CString::new(options).map_err(step("mount"))?.as_c_str()),
+    )
+    .map_err(step(format_args!("mount a file system `{kind}`")))
 }
 
 fn make_dir(path: &Path) -> Result<(), Failure> {
@@ -591,6 +709,14 @@ fn normal(component: Component<'_>) -> Option<&std::ffi::OsStr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mount_points_are_decoded() {
+        assert_eq!(unescaped("/a"), Path::new("/a"));
+        assert_eq!(unescaped(r"/a\040b\134"), Path::new("/a b\\"));
+        assert_eq!(unescaped(r"/a\04"), Path::new(r"/a\04"));
+        assert_eq!(unescaped(r"/a\999"), Path::new(r"/a\999"));
+    }
 
     #[test]
     fn owner_of_a_tree_and_the_user_change_places() {

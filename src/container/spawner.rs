@@ -84,6 +84,8 @@ fn start(exe: &PathBuf, socket: OwnedFd) -> io::Result<Child> {
         // it writes the maps itself. Nothing else of our environment concerns a slot.
         .env_clear()
         .env("PATH", "/nonexistent")
+        // Functions of liblxc that are looked up now need not be looked up in each container's fork.
+        .env("LD_BIND_NOW", "1")
         .stdin(Stdio::from(socket))
         .stdout(Stdio::null())
         .spawn()

@@ -6,7 +6,7 @@
 
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
@@ -81,9 +81,10 @@ const CAPABILITIES: &str = "chown dac_override fowner fsetid kill setgid setuid 
 /// Configuration that is the same for every container.
 const ITEMS: [(&str, &str); 12] = [
     ("lxc.mount.auto", "proc:mixed sys:ro"),
-    ("lxc.autodev", "1"),
+    // `/dev` and its terminals are part of the image.
+    ("lxc.autodev", "0"),
     ("lxc.tty.max", "0"),
-    ("lxc.pty.max", "256"),
+    ("lxc.pty.max", "0"),
     ("lxc.console.path", "none"),
     ("lxc.keyring.session", "0"),
     // A network namespace with nothing but a loopback device, which `flags` brings up.
@@ -193,6 +194,12 @@ impl Worker {
         sys::unshare(UnshareFlags::NEWNS).map_err(step("have mounts of its own"))?;
         let downstream = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
         mount_change("/", downstream).map_err(step("have mounts of its own"))?;
+        let base = if setup.rung.maps_ids() { setup.base } else { 0 };
+        let ids = Ids {
+            base,
+            shifted: setup.rung == Rung::Shifted,
+        };
+        let image = Image::prepare(&setup.image, ids)?;
         // Where it finds no hierarchy, liblxc makes, moves and removes nothing, which saves several
         // grace periods of the kernel per container.
         mount(
@@ -203,12 +210,6 @@ impl Worker {
             c"size=4k",
         )
         .map_err(step("hide the cgroups"))?;
-        let base = if setup.rung.maps_ids() { setup.base } else { 0 };
-        let ids = Ids {
-            base,
-            shifted: setup.rung == Rung::Shifted,
-        };
-        let image = Image::prepare(&setup.image, ids)?;
         fs::create_dir(LXC_PATH).map_err(step("give liblxc a folder"))?;
         fs::write(SECCOMP_FILE, SECCOMP).map_err(step("write the system call filter"))?;
         Ok(Self {
@@ -235,8 +236,8 @@ impl Worker {
                     sys::leave(1);
                 }
                 let report = self.contain(job, &fds, &log);
-                let written = serde_json::to_writer(&File::from(said), &report);
-                sys::leave(i32::from(written.is_err()));
+                let text = serde_json::to_vec(&report).unwrap_or_default();
+                sys::leave(i32::from(File::from(said).write_all(&text).is_err()));
             }
             Err(error) => {
                 return Ok(Report {
@@ -351,12 +352,7 @@ impl Worker {
         for (key, value) in ITEMS {
             container.set(key, value)?;
         }
-        // liblxc makes a fresh /dev, so this one cannot be mounted before it.
-        let shm = format!(
-            "tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,size={},create=dir 0 0",
-            job.tmp_bytes
-        );
-        container.set("lxc.mount.entry", &shm)
+        Ok(())
     }
 
     /// Returns PID 1's command line.

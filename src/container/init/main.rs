@@ -273,24 +273,25 @@ fn reap(main_pid: c_int, every: &SignalSet) -> ! {
             _ => continue,
         }
         let mut ended = None;
-        loop {
+        let alone = loop {
             let (mut status, mut usage) = (0, Rusage::default());
             // SAFETY: both out-parameters live during the call and have the C layout.
             let pid = unsafe { wait4(-1, &raw mut status, WNOHANG, &raw mut usage) };
             if pid <= 0 {
-                break;
+                break pid < 0;
             }
             if pid == main_pid {
                 ended = Some((status, usage));
             }
-        }
+        };
         if let Some((status, usage)) = ended {
             let line = format!(
                 "end {status} {} {} {} {}\n",
                 usage.user.seconds * 1_000_000 + usage.user.microseconds,
                 usage.system.seconds * 1_000_000 + usage.system.microseconds,
                 usage.max_rss,
-                stragglers(),
+                // Orphans become our children, so without a child we are alone.
+                if alone { 0 } else { stragglers() },
             );
             say(STATUS, &line);
             let signal = status & 0x7f;
