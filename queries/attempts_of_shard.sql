@@ -1,4 +1,4 @@
--- How often a shard was tried, and its newest segment; both NULL when never.
+-- How often a shard was tried; NULL when never.
 -- params:  :shard_id
--- returns: attempt, segment_id
-SELECT MAX(attempt) AS attempt, MAX(id) AS segment_id FROM segment WHERE shard_id = :shard_id;
+-- returns: attempt
+SELECT MAX(attempt) AS attempt FROM segment WHERE shard_id = :shard_id;

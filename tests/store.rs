@@ -487,7 +487,7 @@ fn a_dead_hunt_is_taken_up_where_it_stopped() {
 
     let (writer, report) = Writer::open(&it.path(), &options()).unwrap();
     assert!(!report.created);
-    assert_eq!(it.wait(writer.close_interrupted(it.hunt)).unwrap(), 1);
+    assert_eq!(it.wait(writer.close_interrupted()).unwrap(), 1);
     let state = it.reader().unfinished_hunt(suite().id()).unwrap().unwrap();
     assert_eq!((state.next_iteration, state.next_plan_index), (2, 2));
     assert_eq!(
@@ -495,7 +495,10 @@ fn a_dead_hunt_is_taken_up_where_it_stopped() {
         shards
     );
     let first = &state.open_shards[0];
-    assert_eq!((first.attempt, first.last_segment), (1, Some(segment)));
+    assert_eq!(
+        (first.attempt, first.cause.map(|cause| cause.parent)),
+        (1, Some(segment))
+    );
     assert_eq!(first.finished, [(tests(1)[0].clone(), 1, Outcome::Failed)]);
     let closed = it.reader().segment(segment).unwrap();
     let close = closed.close.unwrap();
@@ -809,7 +812,7 @@ fn write_until_killed(path: &Path) {
         {
             None => begin(&writer, 40).await,
             Some(state) => {
-                writer.close_interrupted(state.hunt.id).await.unwrap();
+                writer.close_interrupted().await.unwrap();
                 (
                     state.hunt.id,
                     writer

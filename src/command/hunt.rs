@@ -9,7 +9,7 @@ use super::{
     Context,
     session::{LONGEST, Listed, Session, state_folder, suite_key},
     stopping::{Ending, Stopping, block_on},
-    stream::{Open, Stream, abandon},
+    stream::{Open, Stream, abandon, durations},
     summary,
     tally::{Moment, Tally},
 };
@@ -22,13 +22,16 @@ use crate::{
     plan::{ALGORITHM, Campaign, Cycle, HuntNonce, MasterSeed},
     store::{
         HuntRow, HuntStart, LeaseStart, OpenOptions, OpenShard, Reader, ResumeState, RevisionStart,
-        StoreError, Writer, prune_logs,
+        Writer, prune_logs,
     },
     ui::{Progress, escape, text},
 };
 
 /// Time between two signs of life in the database. `status` calls a hunt stale after twelve of them.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Signs of life between two prunings of old logs: five minutes.
+const BEATS_PER_PRUNING: u64 = 60;
 
 /// Events that may wait for the display before workers wait for it.
 const EVENTS: usize = 1024;
@@ -103,7 +106,9 @@ async fn with_store(
     writer: &Writer,
 ) -> Result<ExitCode, Failure> {
     let reader = Reader::open(&settings.store.path)?;
-    let unfinished = unfinished(arguments, settings, &reader, writer).await?;
+    writer.close_interrupted().await?;
+    prune(context, settings).await;
+    let unfinished = unfinished(arguments, settings, &reader)?;
     check_space(settings)?;
     let Some(listed) = stopping
         .unless_stopped(Session::listed(context, settings))
@@ -117,6 +122,13 @@ async fn with_store(
     let revision = register(settings, &listed, &reader, writer).await?;
     let (hunt, open_shards, next) = match unfinished {
         Some(state) => {
+            let now = recorded_config(settings);
+            if state.hunt.config != now {
+                let facts = json!({ "now": now });
+                let (at, kind) = (SystemClock.now(), "configuration changed");
+                let event = EventRecord { at, kind, facts };
+                writer.event(Some(state.hunt.id), event).await?;
+            }
             let row = writer
                 .resume_hunt(state.hunt.id, goal.ends, &lease(settings))
                 .await?;
@@ -145,7 +157,9 @@ async fn with_store(
             cycle: Cycle::default(),
         },
         tests: Arc::clone(&listed.tests),
-        durations: durations(&reader, settings, &listed)?,
+        durations: durations(&reader, settings.suite.id, &listed.tests)?,
+        reader: Reader::open(&settings.store.path)?,
+        suite: settings.suite.id,
         max_shard: settings.hunt.max_shard,
         deadline: goal.deadline,
         iterations: goal.iterations,
@@ -157,7 +171,7 @@ async fn with_store(
     take_up(&open_shards, &mut stream, &reader, &listed, hunt.id).await?;
     let mut tally = Tally::resumed(&status);
     announce(context, settings, &hunt, &listed, &stream, goal);
-    let (dispatched, disk) = dispatch(
+    let dispatched = dispatch(
         context,
         settings,
         goal,
@@ -168,7 +182,18 @@ async fn with_store(
         &mut stream,
         &mut tally,
     )
-    .await?;
+    .await;
+    let (dispatched, disk) = match dispatched {
+        Ok(dispatched) => dispatched,
+        Err(failure) => {
+            let (state, why) = (HuntState::Failed, Some(failure.message()));
+            let now = SystemClock.now();
+            if let Err(error) = writer.set_hunt_state(hunt.id, state, why, now).await {
+                tracing::warn!(%error, "end of the hunt not recorded");
+            }
+            return Err(failure);
+        }
+    };
     let done = goal
         .iterations
         .is_some_and(|total| stream.open.counters.read().0 >= total);
@@ -185,17 +210,7 @@ async fn with_store(
     writer
         .set_hunt_state(hunt.id, state, Some(reason.to_owned()), SystemClock.now())
         .await?;
-    // Old logs only cost disk: a failure to remove one is no reason to fail.
-    if let Err(error) = prune_logs(
-        &state_folder(settings),
-        settings.store.keep_logs,
-        settings.store.log_budget,
-        SystemClock.now(),
-    ) {
-        context
-            .console
-            .warn(&format!("cannot remove old logs: {error}"));
-    }
+    prune(context, settings).await;
     summary::show(context, settings, &reader, hunt.id, arguments.json, reason)?;
     match dispatched {
         _ if disk => Err(Failure::new(code, format!("less than {} are free for `{}`", text::size(settings.store.min_free), settings.store.path.display()))
@@ -208,19 +223,24 @@ async fn with_store(
     }
 }
 
+/// Removes old logs. They only cost disk: a failure to remove one is no reason to fail.
+async fn prune(context: &Context, settings: &Settings) {
+    let (folder, store) = (state_folder(settings), settings.store.clone());
+    let now = SystemClock.now();
+    let work = move || prune_logs(&folder, store.keep_logs, store.log_budget, now);
+    let pruned = tokio::task::spawn_blocking(work).await;
+    if let Err(error) = pruned.expect("removing files does not panic") {
+        let console = &context.console;
+        console.warn(&format!("cannot remove old logs: {error}"));
+    }
+}
+
 /// Finds the hunt to resume, its segments closed, and checks that the flags do not contradict it.
-async fn unfinished(
+fn unfinished(
     arguments: &HuntArgs,
     settings: &Settings,
     reader: &Reader,
-    writer: &Writer,
 ) -> Result<Option<ResumeState>, Failure> {
-    if let Some(last) = reader.latest_hunt(settings.suite.id, HuntKind::Hunt)? {
-        writer.close_interrupted(last.id).await?;
-    }
-    if let Some(run) = reader.latest_hunt(settings.suite.id, HuntKind::Run)? {
-        writer.close_interrupted(run.id).await?;
-    }
     if arguments.new {
         return Ok(None);
     }
@@ -384,12 +404,12 @@ async fn take_up(
     for shard in open_shards {
         let revision = reader.revision(shard.revision)?;
         let same = revision.list == listed.listing.digest
-            && revision.snapshot == *listed.session.snapshot.digest.as_bytes();
+            && revision.snapshot == *listed.session.snapshot.digest.as_bytes()
+            && revision.environment == listed.session.environment;
         if same {
             stream.resume(shard);
         } else {
-            abandon(&stream.writer, shard.id).await?;
-            stream.open.watermark.close(shard.plan.plan_index);
+            abandon(stream, shard).await?;
             abandoned.push(shard.id);
         }
     }
@@ -403,22 +423,6 @@ async fn take_up(
         stream.writer.event(Some(hunt), event).await?;
     }
     Ok(())
-}
-
-/// Recorded durations in default order.
-pub(super) fn durations(
-    reader: &Reader,
-    settings: &Settings,
-    listed: &Listed,
-) -> Result<Vec<Option<Duration>>, StoreError> {
-    let known: std::collections::BTreeMap<_, _> =
-        reader.durations(settings.suite.id)?.into_iter().collect();
-    Ok(listed
-        .tests
-        .names()
-        .iter()
-        .map(|test| known.get(test).copied())
-        .collect())
 }
 
 fn announce(
@@ -542,6 +546,7 @@ async fn dispatch(
     let began = Instant::now();
     let mut progress = Progress::new(console);
     let mut beat = Instant::now();
+    let mut beats = 0_u64;
     let mut draining = false;
     let mut disk = false;
     let moment = |busy: usize, draining: bool| Moment {
@@ -578,6 +583,10 @@ async fn dispatch(
             if beat.elapsed() >= HEARTBEAT {
                 beat = Instant::now();
                 writer.heartbeat(hunt.id, SystemClock.now()).await?;
+                beats += 1;
+                if beats % BEATS_PER_PRUNING == 0 {
+                    prune(context, settings).await;
+                }
                 if free_space(settings) < settings.store.min_free {
                     disk = true;
                     stopping.stop.send_if_modified(|now| {

@@ -7,11 +7,11 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     Context,
-    hunt::{durations, lease, recorded_config, register},
+    hunt::{lease, recorded_config, register},
     junit,
     session::{Listed, Session, state_folder, suite_key},
     stopping::{Stopping, block_on},
-    stream::{factors, named, seed32, variables},
+    stream::{durations, factors, named, seed32, variables},
     summary, tokens,
 };
 use crate::{
@@ -84,7 +84,7 @@ async fn pass(
     };
     let revision = register(settings, &listed, &reader, writer).await?;
     let (hunt, seed) = begin(arguments, settings, writer).await?;
-    let known = durations(&reader, settings, &listed)?;
+    let known = durations(&reader, settings.suite.id, &listed.tests)?;
     let longest = longest_shard(settings, &known);
     let (plans, orders) = plan(settings, &listed, &known, seed);
     let rows = writer.plan_iteration(hunt, revision, &plans).await?;

@@ -69,9 +69,8 @@ impl Stopping {
         let (tell, ending) = watch::channel(Ending::Goal);
         let (moved, console) = (stop.clone(), console.clone());
         tokio::spawn(async move {
-            let mut grace = None;
+            let (mut grace, mut late) = (None, false);
             loop {
-                let goal = *tell.borrow() == Ending::Goal;
                 tokio::select! {
                     Ok(()) = counted.changed() => {
                         tell.send_replace(Ending::Interrupt);
@@ -94,8 +93,11 @@ impl Stopping {
                         grace = None;
                         forward(&moved, Stop::Aborting(Interruption::DrainGrace));
                     }
-                    () = at(deadline), if goal => {
-                        tell.send_replace(Ending::Deadline);
+                    () = at(deadline), if !late => {
+                        late = true;
+                        if *tell.borrow() == Ending::Goal {
+                            tell.send_replace(Ending::Deadline);
+                        }
                         forward(&moved, Stop::Aborting(Interruption::Deadline));
                     }
                 }

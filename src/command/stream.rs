@@ -15,12 +15,12 @@ use tokio::time::Instant;
 
 use crate::{
     execute::{Assignment, ShardEnd, Source},
-    model::{Cause, FactorLevel, Layout, ListDigest, SegmentEnd, ShardPlan, ShardState, TestId},
+    model::{FactorLevel, Layout, ListDigest, ShardPlan, ShardState, SuiteId, TestId},
     plan::{
-        ALGORITHM, Campaign, IterationSeed, Tests, Trial, Watermark, assign, factor,
+        ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, Watermark, assign, factor,
         predicted_longest,
     },
-    store::{OpenShard, RevisionId, StoreError, Writer},
+    store::{OpenShard, Reader, RevisionId, StoreError, Writer},
 };
 
 /// The factor that every shard of a Python suite has.
@@ -28,8 +28,13 @@ const HASH_SEED: &str = "PYTHONHASHSEED";
 /// Probability of one level of a factor that is uniform on 32 bits.
 const ONE_OF_2_POW_32: f64 = 1.0 / 4_294_967_296.0;
 
+/// Iterations between two looks at the recorded durations, once a hunt is under way.
+const RELOAD_EVERY: u64 = 16;
+
 /// What a hunt has to run, and what of it is under way.
 pub(super) struct Stream {
+    pub(super) reader: Reader,
+    pub(super) suite: SuiteId,
     pub(super) writer: Writer,
     pub(super) hunt: i64,
     pub(super) revision: RevisionId,
@@ -164,6 +169,25 @@ impl Stream {
             .collect()
     }
 
+    /// Returns the plan of an iteration whose shards fit `max_shard` and the time that is left; `None` when the
+    /// time that is left is too short for any. A suite too long for every layout is still hunted, cut as finely
+    /// as its CI does.
+    fn layout_of(&self, number: u64, room: Option<Duration>) -> Option<Planned> {
+        let guess = IterationSeed::of_iteration(self.campaign.master, self.campaign.nonce, number);
+        let fits = |layout: &Layout, most: Duration| {
+            predicted_longest(*layout, guess, &self.tests, &self.durations)
+                .is_ok_and(|longest| longest <= most)
+        };
+        let most = room.map_or(self.max_shard, |room| room.min(self.max_shard));
+        let planned = self
+            .campaign
+            .iteration(number, &|layout| fits(layout, most));
+        let finest = |layout: &Layout| {
+            layout.shards >= self.campaign.ci_shards && room.is_none_or(|room| fits(layout, room))
+        };
+        planned.or_else(|| self.campaign.iteration(number, &finest))
+    }
+
     /// Plans the next iteration and queues its shards; `false` when there is none.
     async fn plan(&mut self) -> Result<bool, StoreError> {
         if self
@@ -173,21 +197,14 @@ impl Stream {
             return Ok(false);
         }
         let number = self.next_iteration;
+        // What a night has shown of durations counts in the same night: often at first, then now and then.
+        if number.is_power_of_two() || number.is_multiple_of(RELOAD_EVERY) {
+            self.durations = durations(&self.reader, self.suite, &self.tests)?;
+        }
         let room = self
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let most = room.map_or(self.max_shard, |room| room.min(self.max_shard));
-        let guess = IterationSeed::of_iteration(self.campaign.master, self.campaign.nonce, number);
-        let allowed = |layout: &Layout| {
-            predicted_longest(*layout, guess, &self.tests, &self.durations)
-                .is_ok_and(|longest| longest <= most)
-        };
-        // A suite too long for every layout is still hunted: cut as finely as its CI does.
-        let planned = self.campaign.iteration(number, &allowed).or_else(|| {
-            let finest = |layout: &Layout| layout.shards >= self.campaign.ci_shards;
-            self.campaign.iteration(number, &finest)
-        });
-        let Some(planned) = planned else {
+        let Some(planned) = self.layout_of(number, room) else {
             return Ok(false);
         };
         let shards = assign(planned.layout, planned.seed, &self.tests)
@@ -259,15 +276,6 @@ impl Stream {
             .collect();
         let is_left = |trial: &&(TestId, u8)| !over.contains(&(&trial.0, trial.1));
         let left: Vec<(TestId, u8)> = order.iter().filter(is_left).cloned().collect();
-        let cut = order
-            .iter()
-            .position(|trial| is_left(&trial))
-            .unwrap_or(order.len());
-        let cause = shard.last_segment.filter(|_| cut > 0).map(|parent| Cause {
-            parent,
-            cut: u32::try_from(cut).expect("an order has fewer than 2^32 places"),
-            end: SegmentEnd::Interrupted,
-        });
         self.open.insert(shard.id, plan.iteration, plan.plan_index);
         let known = self.known();
         let predicted = predicted(&left, &known);
@@ -277,7 +285,7 @@ impl Stream {
             attempts: shard.attempt,
             predicted,
             order: left,
-            cause,
+            cause: shard.cause,
             factors: variables(&plan.factors),
             seed32: seed32(seed, plan.layout, plan.shard),
         });
@@ -318,7 +326,24 @@ impl Source for Stream {
     }
 }
 
+/// Recorded durations in default order.
+pub(super) fn durations(
+    reader: &Reader,
+    suite: SuiteId,
+    tests: &Tests,
+) -> Result<Vec<Option<Duration>>, StoreError> {
+    let known: BTreeMap<_, _> = reader.durations(suite)?.into_iter().collect();
+    let names = tests.names().iter();
+    Ok(names.map(|test| known.get(test).copied()).collect())
+}
+
 /// Closes for good a shard that cannot run as it was planned any more.
-pub(super) async fn abandon(writer: &Writer, shard: i64) -> Result<(), StoreError> {
-    writer.close_shard(shard, ShardState::Abandoned).await
+pub(super) async fn abandon(stream: &mut Stream, shard: &OpenShard) -> Result<(), StoreError> {
+    let plan = &shard.plan;
+    stream
+        .open
+        .insert(shard.id, plan.iteration, plan.plan_index);
+    stream.open.close(shard.id);
+    let given_up = ShardState::Abandoned;
+    stream.writer.close_shard(shard.id, given_up).await
 }

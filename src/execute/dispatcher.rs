@@ -61,7 +61,8 @@ where
     /// Runs until the source is exhausted or the hunt is stopped, and every worker is idle again.
     ///
     /// # Errors
-    /// When the record is broken. Running containers are killed first.
+    /// When the record is broken. Nothing new starts then; what runs may still be closed, as far as the record
+    /// takes it.
     pub async fn run(mut self) -> Result<Dispatched, StoreError> {
         let mut idle = std::mem::take(&mut self.workers);
         let workers = idle.len();
@@ -70,12 +71,20 @@ where
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(500));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut stop = self.stop.subscribe();
-        let (mut exhausted, mut broken, mut verdict) = (false, 0, None);
+        let (mut exhausted, mut given_up, mut verdict) = (false, 0, None);
+        let mut broken: Option<StoreError> = None;
         loop {
             while !exhausted && *stop.borrow() == Stop::Running && !idle.is_empty() {
-                let Some(assignment) = self.source.next().await? else {
-                    exhausted = true;
-                    break;
+                let assignment = match self.source.next().await {
+                    Ok(Some(assignment)) => assignment,
+                    Ok(None) => {
+                        exhausted = true;
+                        break;
+                    }
+                    Err(error) => {
+                        self.drain_for(&mut broken, error);
+                        break;
+                    }
                 };
                 let mut worker = idle.pop().expect("checked above");
                 let shard = assignment.shard;
@@ -87,34 +96,34 @@ where
             if busy.is_empty() {
                 break;
             }
-            tokio::select! {
-                Some(event) = self.events.recv() => (self.hear)(Some(event), busy.len()).await?,
+            let heard = tokio::select! {
+                Some(event) = self.events.recv() => (self.hear)(Some(event), busy.len()).await,
                 Some(done) = busy.join_next() => {
                     let (worker, shard, end) = done.expect("a worker's task does not panic");
                     idle.push(worker);
-                    let end = end?;
-                    self.source.ended(shard, end).await?;
-                    broken = if end == ShardEnd::Done { 0 } else { broken + 1 };
-                    let bad = match end {
-                        _ if broken < BROKEN_IN_A_ROW * workers => None,
-                        ShardEnd::HostFailed => Some(Dispatched::HostBroken),
-                        ShardEnd::Uncollected => Some(Dispatched::Uncollected),
-                        ShardEnd::Done | ShardEnd::Interrupted => None,
-                    };
-                    if let Some(bad) = bad {
-                        verdict.get_or_insert(bad);
-                        self.stop.send_if_modified(|now| {
-                            let first = *now == Stop::Running;
-                            if first { *now = Stop::Draining; }
-                            first
-                        });
+                    match end {
+                        Err(error) => Err(error),
+                        Ok(end) => {
+                            given_up = if end == ShardEnd::Done { 0 } else { given_up + 1 };
+                            if let Some(bad) = too_bad(end, given_up, workers) {
+                                verdict.get_or_insert(bad);
+                                self.drain();
+                            }
+                            self.source.ended(shard, end).await
+                        }
                     }
                 }
-                _ = tick.tick() => (self.hear)(None, busy.len()).await?,
-                _ = stop.changed() => {}
+                _ = tick.tick() => (self.hear)(None, busy.len()).await,
+                _ = stop.changed() => Ok(()),
+            };
+            if let Err(error) = heard {
+                self.drain_for(&mut broken, error);
             }
         }
         drop(idle);
+        if let Some(error) = broken {
+            return Err(error);
+        }
         while let Ok(event) = self.events.try_recv() {
             (self.hear)(Some(event), 0).await?;
         }
@@ -126,5 +135,32 @@ where
                 Dispatched::Stopped(now)
             }),
         )
+    }
+
+    /// Starts nothing new.
+    fn drain(&self) {
+        self.stop.send_if_modified(|now| {
+            let first = *now == Stop::Running;
+            if first {
+                *now = Stop::Draining;
+            }
+            first
+        });
+    }
+
+    /// Starts nothing new, since the record is broken; remembers the first reason.
+    fn drain_for(&self, broken: &mut Option<StoreError>, error: StoreError) {
+        broken.get_or_insert(error);
+        self.drain();
+    }
+}
+
+/// Is this end, after so many in a row that gave up, reason to stop the hunt?
+fn too_bad(end: ShardEnd, given_up: usize, workers: usize) -> Option<Dispatched> {
+    match end {
+        _ if given_up < BROKEN_IN_A_ROW * workers => None,
+        ShardEnd::HostFailed => Some(Dispatched::HostBroken),
+        ShardEnd::Uncollected => Some(Dispatched::Uncollected),
+        ShardEnd::Done | ShardEnd::Interrupted => None,
     }
 }

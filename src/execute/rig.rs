@@ -35,12 +35,15 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns the limit of a segment that is predicted to last `predicted`.
+    /// Returns the limit of a segment that is predicted to last `predicted`. The limit of one test comes on top:
+    /// whoever begins within the shard's own limit reaches its own, or a test that hangs only after others would
+    /// always be taken for innocent.
     #[must_use]
     pub fn for_segment(&self, predicted: Duration) -> Duration {
-        self.shard
-            .unwrap_or_else(|| (predicted * 3).max(Duration::from_secs(600)))
-            .max(self.test)
+        let shard = self
+            .shard
+            .unwrap_or_else(|| (predicted * 3).max(Duration::from_mins(10)));
+        shard.saturating_add(self.test)
     }
 }
 
@@ -81,6 +84,9 @@ pub enum ListingFailed {
     #[error("listing the tests took longer than {} s", .0.as_secs())]
     TooLong(Duration),
 }
+
+/// Exit code of a runner that finds no test.
+const NOTHING: i32 = 5;
 
 /// What every worker shares.
 pub struct Rig {
@@ -216,11 +222,19 @@ impl Rig {
         if !errors.is_empty() {
             return Err(ListingFailed::Uncollectable(errors.join("\n")));
         }
-        if finished.is_none() {
-            let output = String::from_utf8_lossy(&output).into_owned();
+        let listed = match finished {
+            Some(0) => true,
+            // pytest's word for "nothing collected", which every adapter maps to.
+            Some(NOTHING) => tests.is_empty(),
+            _ => false,
+        };
+        if !listed {
+            notes.extend(errors);
+            let said = notes.join("\n");
+            let output = String::from_utf8_lossy(&output);
             return Err(ListingFailed::Broken {
                 exit: end.exit.to_string(),
-                output,
+                output: format!("{}\n{said}", output.trim_end()),
             });
         }
         if tests.is_empty() {

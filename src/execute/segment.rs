@@ -41,9 +41,6 @@ pub(super) struct Request<'a> {
     pub segment: i64,
 }
 
-/// Exit code of a runner whose suite does not collect (pytest's `INTERRUPTED`, which every adapter maps to).
-const COLLECTION_BROKE: i32 = 2;
-
 /// Where a segment reports to.
 pub(super) struct Outlets<'a, R> {
     pub recorder: &'a R,
@@ -77,7 +74,8 @@ pub(super) struct Report {
 /// Why we killed a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Killed {
-    TestLimit,
+    /// The limit of the test that ran at this position.
+    TestLimit(u32),
     ShardLimit,
     Stopped(Interruption),
 }
@@ -102,6 +100,8 @@ struct Follower<'a, R> {
     /// The runner's own exit code, once it says that it is through, and when it said so.
     finished: Option<(i32, Instant)>,
     uncollected: Vec<String>,
+    /// What the runner noted before its first test.
+    notes: Vec<String>,
     reason: Option<String>,
     untrusted: bool,
 }
@@ -123,6 +123,7 @@ impl<'a, R: Recorder> Follower<'a, R> {
             next_position: 0,
             finished: None,
             uncollected: Vec::new(),
+            notes: Vec::new(),
             reason: None,
             untrusted: false,
         }
@@ -165,7 +166,12 @@ impl<'a, R: Recorder> Follower<'a, R> {
                     );
                     self.uncollected.push(format!("{module}: {text}"));
                 }
-                JournalEvent::Note(note) => news.push(Event::Note(note)),
+                JournalEvent::Note(note) => {
+                    if self.next_position == 0 && self.notes.len() < 100 {
+                        self.notes.push(note.clone());
+                    }
+                    news.push(Event::Note(note));
+                }
                 JournalEvent::Finished { exit } => self.finished = Some((exit, Instant::now())),
                 JournalEvent::Untrusted(why) => {
                     self.untrusted = true;
@@ -227,7 +233,13 @@ impl<'a, R: Recorder> Follower<'a, R> {
             (None, finished) => finished.map(|(_, since)| since),
         };
         since
-            .map(|since| (since + self.request.limits.test, Killed::TestLimit))
+            .map(|since| {
+                let position = self.next_position.saturating_sub(1);
+                (
+                    since + self.request.limits.test,
+                    Killed::TestLimit(position),
+                )
+            })
             .filter(|test| test.0 < shard.0)
             .unwrap_or(shard)
     }
@@ -247,16 +259,17 @@ impl<'a, R: Recorder> Follower<'a, R> {
             Some(Killed::Stopped(why)) => (SegmentEnd::Interrupted, Some(why)),
             _ if self.untrusted => (SegmentEnd::Untrusted, None),
             _ if self.is_through() => {
+                // 0 and 1: all passed, or some failed. Anything else is a runner that could not begin.
                 let broke = self
                     .finished
-                    .is_some_and(|(exit, _)| exit == COLLECTION_BROKE);
+                    .is_some_and(|(exit, _)| !matches!(exit, 0 | 1));
                 if broke && self.next_position == 0 {
                     (SegmentEnd::Uncollected, None)
                 } else {
                     (SegmentEnd::Completed, None)
                 }
             }
-            Some(Killed::TestLimit | Killed::ShardLimit) => (SegmentEnd::Timeout, None),
+            Some(Killed::TestLimit(_) | Killed::ShardLimit) => (SegmentEnd::Timeout, None),
             // 137: our init says 128 + 9 for a runner that SIGKILL ended.
             None if ended.usage.oom_kills > 0
                 && matches!(ended.exit, Exit::Signal(9) | Exit::Code(137)) =>
@@ -274,7 +287,13 @@ impl<'a, R: Recorder> Follower<'a, R> {
             SegmentEnd::Timeout if killed == Some(Killed::ShardLimit) && self.next_position > 1 => {
                 Outcome::Aborted
             }
-            SegmentEnd::Timeout => Outcome::Timeout,
+            SegmentEnd::Timeout => match killed {
+                // It began after the test whose time was up, and before the kill.
+                Some(Killed::TestLimit(position)) if position + 1 != self.next_position => {
+                    Outcome::Aborted
+                }
+                _ => Outcome::Timeout,
+            },
             SegmentEnd::Oom => Outcome::Oom,
             SegmentEnd::Interrupted => Outcome::Aborted,
             SegmentEnd::Infra => Outcome::Infra,
@@ -299,7 +318,7 @@ impl<'a, R: Recorder> Follower<'a, R> {
                 (SegmentEnd::Infra, None)
             }
         };
-        if killed == Some(Killed::TestLimit) && end == SegmentEnd::Completed {
+        if matches!(killed, Some(Killed::TestLimit(_))) && end == SegmentEnd::Completed {
             self.reason = Some("the runner did not end after its last test".to_owned());
         }
         let mut last = Vec::new();
@@ -335,6 +354,9 @@ impl<'a, R: Recorder> Follower<'a, R> {
                 over[index] = true;
             }
         }
+        if end == SegmentEnd::Uncollected {
+            self.uncollected.append(&mut self.notes);
+        }
         if !self.uncollected.is_empty() {
             let errors = std::mem::take(&mut self.uncollected).join("\n");
             self.reason = Some(
@@ -361,7 +383,7 @@ impl<'a, R: Recorder> Follower<'a, R> {
                 .as_ref()
                 .map_or_else(|_| Usage::default(), |ended| ended.usage),
             order_differs: self.journal.order_differs(),
-            reason: self.reason,
+            reason: self.reason.map(bounded),
             output: output.into_bytes(),
             over,
             cut: u32::try_from(cut).expect("an order has fewer than 2^32 places"),
@@ -369,6 +391,14 @@ impl<'a, R: Recorder> Follower<'a, R> {
             slot_failed: ended.is_err(),
         }
     }
+}
+
+/// Longest reason that is kept, in bytes. It is what people read first; the log holds the rest.
+const LONGEST_REASON: usize = 16 << 10;
+
+fn bounded(mut reason: String) -> String {
+    reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+    reason
 }
 
 /// An error and its causes in one line, for the record.

@@ -248,10 +248,21 @@ impl<R: Recorder> Worker<R> {
         give_up: Option<ShardEnd>,
     ) -> Result<(), StoreError> {
         if let Some(given_up) = give_up {
-            let left = order.iter().zip(&report.over).filter(|(_, over)| !**over);
-            report.last.extend(
-                left.zip(report.recorded..)
-                    .map(|(((test, rep), _), position)| TrialRecord {
+            // The one that was running has its row already.
+            let has_row = |trial: &(TestId, u8)| {
+                let rows = &report.last;
+                rows.iter()
+                    .any(|row| (&row.test, row.rep) == (&trial.0, trial.1))
+            };
+            let left: Vec<_> = order
+                .iter()
+                .zip(&report.over)
+                .filter(|(trial, over)| !**over && !has_row(trial))
+                .collect();
+            report
+                .last
+                .extend(left.into_iter().zip(report.recorded..).map(
+                    |(((test, rep), _), position)| TrialRecord {
                         position,
                         test: test.clone(),
                         rep: *rep,
@@ -259,8 +270,8 @@ impl<R: Recorder> Worker<R> {
                         started: None,
                         duration: None,
                         detail: None,
-                    }),
-            );
+                    },
+                ));
         }
         let log = if report.output.is_empty() || report.end == SegmentEnd::Completed {
             None

@@ -4,7 +4,7 @@ use rusqlite::{Row, named_params};
 
 use super::rows::{self, HuntRow, RevisionId, word};
 use super::{Reader, StoreError, sql};
-use crate::model::{HuntKind, HuntState, Outcome, ShardPlan, SuiteId, TestId};
+use crate::model::{Cause, HuntKind, HuntState, Outcome, SegmentEnd, ShardPlan, SuiteId, TestId};
 
 /// A hunt that is not finished. Master seed, nonce and configuration are in its row.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +30,8 @@ pub struct OpenShard {
     pub plan: ShardPlan,
     /// How often it was tried; 0 when never.
     pub attempt: u32,
-    /// Its newest segment.
-    pub last_segment: Option<i64>,
+    /// The newest segment that recorded a trial, why it ended and how far it came: what is left continues it.
+    pub cause: Option<Cause>,
     /// Trials (test, rep) that have an outcome which says something, in the order they ran: they are not run again.
     pub finished: Vec<(TestId, u8, Outcome)>,
 }
@@ -68,14 +68,17 @@ impl Reader {
     fn open_shard(&self, row: rows::ShardRow) -> Result<OpenShard, StoreError> {
         let row = self.complete_shard(row)?;
         let id = named_params! { ":shard_id": row.id };
-        let attempts = |row: &Row| {
-            Ok((
-                row.get::<_, Option<u32>>("attempt")?,
-                row.get("segment_id")?,
-            ))
+        let attempt = sql::ATTEMPTS_OF_SHARD.only(&self.connection, id, |row| {
+            row.get::<_, Option<u32>>("attempt")
+        })?;
+        let cause = |row: &Row| {
+            Ok(Cause {
+                parent: row.get("id")?,
+                cut: row.get("recorded")?,
+                end: word(row, "end", SegmentEnd::from_code)?,
+            })
         };
-        let (attempt, last_segment) =
-            sql::ATTEMPTS_OF_SHARD.only(&self.connection, id, attempts)?;
+        let cause = sql::PARENT_OF_SHARD.first(&self.connection, id, cause)?;
         let finished = |row: &Row| {
             Ok((
                 rows::test_name(row, "name")?,
@@ -88,7 +91,7 @@ impl Reader {
             revision: row.revision,
             plan: row.plan,
             attempt: attempt.unwrap_or(0),
-            last_segment,
+            cause,
             finished: sql::FINISHED_OF_SHARD.all(&self.connection, id, finished)?,
         })
     }

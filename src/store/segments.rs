@@ -310,11 +310,9 @@ pub(super) fn open(connection: &Connection, open: &SegmentOpen) -> Result<i64, S
 pub(super) fn close_interrupted(
     connection: &Connection,
     names: &mut Names,
-    hunt: i64,
 ) -> Result<u64, StoreError> {
     let row = |row: &rusqlite::Row| Ok((row.get("id")?, UnixMillis(row.get("started_ms")?)));
-    let left: Vec<(i64, _)> =
-        sql::OPEN_SEGMENTS.all(connection, named_params! { ":hunt_id": hunt }, row)?;
+    let left: Vec<(i64, _)> = sql::LEFT_OPEN.all(connection, &[], row)?;
     for (segment, started_at) in &left {
         let mut running = Running::load(connection, *segment)?;
         let end = running.interrupted(*started_at);

@@ -210,13 +210,13 @@ impl Writer {
             .await
     }
 
-    /// Closes the segments that a dead hunt left open, as interrupted at their last recorded moment, and
+    /// Closes the segments that dead hunts left open (while we hold the lock, all others are dead), as interrupted at their last recorded moment, and
     /// returns how many. Their trials stay, their shards stay open, nothing is invented.
     ///
     /// # Errors
     /// As [`Writer::begin_hunt`].
-    pub async fn close_interrupted(&self, hunt: i64) -> Result<u64, StoreError> {
-        self.work(move |c, books| segments::close_interrupted(c, &mut books.names, hunt))
+    pub async fn close_interrupted(&self) -> Result<u64, StoreError> {
+        self.work(move |c, books| segments::close_interrupted(c, &mut books.names))
             .await
     }
 
