@@ -165,7 +165,8 @@ impl Raw {
         let before = tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(io::stdin(), OptionalActions::Flush, &raw)?;
+        // Without a flush: what was typed ahead is for the shell.
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
         Ok(Self(before))
     }
 }
