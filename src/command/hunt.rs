@@ -212,6 +212,16 @@ async fn with_store(
         .await?;
     prune(context, settings).await;
     summary::show(context, settings, &reader, hunt.id, arguments.json, reason)?;
+    answer(settings, dispatched, disk, code)
+}
+
+/// What the process says at its end: what stopped a hunt against its will is an error.
+fn answer(
+    settings: &Settings,
+    dispatched: Dispatched,
+    disk: bool,
+    code: ExitCode,
+) -> Result<ExitCode, Failure> {
     match dispatched {
         _ if disk => Err(Failure::new(code, format!("less than {} are free for `{}`", text::size(settings.store.min_free), settings.store.path.display()))
             .hint("free some space and start the same command again: nothing that was recorded is lost")),

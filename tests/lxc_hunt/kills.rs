@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use crate::support::World;
 use crate::support::left::Run;
 
-/// Segment, position, test, repetition and outcome of a trial that the database holds.
-type Acknowledged = BTreeMap<(i64, i64), (i64, i64, i64)>;
+/// Segment and position of each trial that the database holds, with its test and its result (outcome and repetition).
+type Acknowledged = BTreeMap<(i64, i64), (i64, i64)>;
 
 /// Forty tests, most quick, some not: segments last about half a second.
 const SUITE: &str = "\
@@ -49,13 +49,12 @@ fn acknowledged(world: &World) -> Acknowledged {
     let moment = connection.unchecked_transaction().unwrap();
     let mut found = Acknowledged::new();
     let mut trials = moment
-        .prepare("SELECT segment_id, position, test_id, rep, outcome FROM trial")
+        .prepare("SELECT segment_id, position, test_id, result FROM trial")
         .unwrap();
     let mut rows = trials.query([]).unwrap();
     while let Some(row) = rows.next().unwrap() {
-        let [segment, position, test, rep, outcome] =
-            [0, 1, 2, 3, 4].map(|at| row.get(at).unwrap());
-        found.insert((segment, position), (test, rep, outcome));
+        let [segment, position, test, result] = [0, 1, 2, 3].map(|at| row.get(at).unwrap());
+        found.insert((segment, position), (test, result));
     }
     let mut journal = moment
         .prepare("SELECT segment_id, first, batch FROM journal")
@@ -68,8 +67,8 @@ fn acknowledged(world: &World) -> Acknowledged {
             let Some(test) = varint(&mut bytes) else {
                 break;
             };
-            let packed = i64::from(bytes.next().unwrap());
-            found.insert((segment, position), (test, packed >> 4, packed & 15));
+            let result = i64::from(bytes.next().unwrap());
+            found.insert((segment, position), (test, result));
             varint(&mut bytes).and_then(|_| varint(&mut bytes)).unwrap();
         }
     }
