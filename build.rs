@@ -27,6 +27,8 @@ fn main() {
         .args(["--target", &variable("TARGET")])
         // Static, because the root file system of a container may hold no library at all.
         .args(["-C", "target-feature=+crt-static", "-C", "panic=abort"])
+        // Loaded where it was linked to, so that no page is written to before it runs.
+        .args(["-C", "relocation-model=static"])
         .args(["-C", "opt-level=s", "-C", "strip=symbols"])
         .arg(SOURCE)
         .arg("-o")

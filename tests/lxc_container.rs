@@ -279,6 +279,51 @@ async fn masked_paths_are_empty_and_the_rest_of_the_host_cannot_be_written() {
 }
 
 #[tokio::test]
+async fn devices_and_terminals_work_and_none_can_be_added() {
+    let script = "ls /dev | tr '\\n' ' '; echo x > /dev/null; head -c 2 /dev/zero | od -An -tx1; \
+                  head -c 8 /dev/urandom | wc -c; echo in | cat /dev/stdin; \
+                  (exec 5<>/dev/ptmx; ls /dev/pts); \
+                  (: > /dev/x) 2>/dev/null || echo kept; rm /dev/null 2>/dev/null || echo kept";
+    let root = ImageSpec {
+        uid: 0,
+        gid: 0,
+        ..image()
+    };
+    for image in [image(), root] {
+        let shown = once(&image, script).await;
+        assert_eq!(
+            shown.output,
+            "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero  00 00\n8\nin\n\
+             0\nptmx\nkept\nkept\n"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_container_cached_goes_to_the_source_of_its_tree_even_below_a_covered_folder() {
+    let world = World::new();
+    let source = tempfile::tempdir_in("/run").unwrap();
+    let image = ImageSpec {
+        trees: vec![Tree {
+            source: source.path().to_owned(),
+            target: "/srv/project".into(),
+        }],
+        ..image()
+    };
+    let mut slot = world.slot(0, &image).await;
+    let mut launch = shell("mkdir cache; echo compiled > cache/x; echo other > y");
+    launch.cwd = "/srv/project".into();
+    launch.harvest = Some("cache".to_owned());
+    let shown = show(&mut slot, &launch).await;
+    assert_eq!(shown.end.exit, Exit::Code(0), "{}", shown.output);
+    let cached = fs::read_to_string(source.path().join("cache/x")).unwrap();
+    assert_eq!(cached, "compiled\n");
+    assert_eq!(fs::read_dir(source.path()).unwrap().count(), 1);
+    drop(slot);
+    world.leaves_nothing();
+}
+
+#[tokio::test]
 async fn tree_is_the_users_own_and_its_source_survives_a_deletion_of_everything() {
     let world = World::new();
     let source = world.base.path().join("pro ject,'\"a:b\\c\n");

@@ -22,7 +22,11 @@ mod sweep;
 mod wire;
 
 #[cfg(feature = "lxc")]
+mod dev;
+#[cfg(feature = "lxc")]
 mod harvest;
+#[cfg(feature = "lxc")]
+mod ids;
 #[cfg(feature = "lxc")]
 mod lxc;
 #[cfg(feature = "lxc")]

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::fmt::Display;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
@@ -21,15 +21,13 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, mount_remount,
-    move_mount, open_tree, unmount,
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, move_mount,
+    open_tree, unmount,
 };
-use rustix::process::{WaitOptions, waitpid};
-use rustix::thread::UnshareFlags;
 
-use super::harvest;
-use super::spec::{ID_COUNT, ImageSpec, InjectedFile, Tree};
-use super::sys::{self, Fork};
+use super::ids::{Ids, owner_map, plain_map, user_namespace};
+use super::spec::{ImageSpec, InjectedFile};
+use super::{dev, harvest, sys};
 
 /// Our own tmpfs, in the slot's mount namespace only. `/run` exists everywhere, everybody may pass
 /// through it, and covering it keeps liblxc's lock folders away from the host.
@@ -37,31 +35,6 @@ const SCRATCH: &str = "/run";
 
 /// Where the container is put together; a tmpfs of its own.
 const CONTAINER: &str = "/run/c";
-
-/// What containers get as `/dev`, read-only.
-const DEV: &str = "/run/dev";
-
-/// Devices that any container may use: name, major and minor number.
-const DEVICES: [(&str, u32, u32); 6] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-    ("tty", 5, 0),
-];
-
-/// Links that programs expect in `/dev`.
-const DEV_LINKS: [(&str, &str); 5] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
-];
-
-/// Group `tty`, to which new terminals belong on every distribution.
-const TTY_GROUP: u32 = 5;
 
 /// Mounts of the host that a slot keeps: liblxc needs them, and the kernel lets a container mount
 /// the latter two only where its maker sees them.
@@ -77,15 +50,6 @@ pub(super) type Failure = String;
 /// Names the step in an error's text.
 pub(super) fn step<E: Display>(what: impl Display) -> impl FnOnce(E) -> Failure {
     move |error| format!("{what}: {error}")
-}
-
-/// Who the container's root is on the host, and whether files are shifted accordingly.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ids {
-    /// First host id of the container; 0 when ids are not mapped.
-    pub(super) base: u32,
-    /// Are the owners of files shifted by `base`?
-    pub(super) shifted: bool,
 }
 
 /// What all containers of a slot share.
@@ -165,7 +129,7 @@ impl Image {
         }
         forget_mounts()?;
         tmpfs(SCRATCH, "mode=0755,size=4m")?;
-        make_devices(base)?;
+        dev::make(base)?;
         let lower_path = Path::new(SCRATCH).join("lower");
         make_dir(&lower_path)?;
         make_dir(Path::new(CONTAINER))?;
@@ -229,13 +193,14 @@ impl Image {
             owner: self.base,
         };
         let owned = format!("uid={0},gid={0},size={tmp_bytes}", self.base);
-        let dev = root.dir(Path::new("dev"))?;
-        mount_bind(DEV, proc_path(&dev)).map_err(step("mount `/dev`"))?;
+        let folder = root.dir(Path::new("dev"))?;
+        mount_bind(dev::DEV, proc_path(&folder)).map_err(step("mount `/dev`"))?;
         for shared in ["tmp", "dev/shm"] {
             let folder = root.dir(Path::new(shared))?;
             tmpfs(&proc_path(&folder), &format!("mode=1777,{owned}"))?;
         }
-        self.mount_terminals(&root)?;
+        let folder = root.dir(Path::new("dev/pts"))?;
+        dev::mount_terminals(Path::new(&proc_path(&folder)), self.base)?;
         for mount in &self.mounts {
             mount.attach_in(&root)?;
         }
@@ -243,15 +208,6 @@ impl Image {
             root.write(&file.path, &file.contents, file.mode)?;
         }
         Ok(merged)
-    }
-
-    /// Gives a container terminals of its own.
-    fn mount_terminals(&self, root: &Root) -> Result<(), Failure> {
-        let group = self.base + TTY_GROUP;
-        let options = format!("newinstance,gid={group},mode=0620,ptmxmode=0666,max=256");
-        let folder = root.dir(Path::new("dev/pts"))?;
-        let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
-        mount_new("devpts", Path::new(&proc_path(&folder)), flags, &options)
     }
 
     /// Copies the folders called `name` that a container made in its trees into the trees' sources. One that
@@ -455,37 +411,6 @@ fn unescaped(path: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Makes the `/dev` that all containers of the slot share.
-fn make_devices(base: u32) -> Result<(), Failure> {
-    let dev = Path::new(DEV);
-    make_dir(dev)?;
-    let quiet = MountFlags::NOSUID | MountFlags::NOEXEC;
-    // The other tmpfs mounts let no device be used.
-    mount_new("tmpfs", dev, quiet, "mode=0755,size=64k")?;
-    let make = || -> io::Result<()> {
-        for (name, major, minor) in DEVICES {
-            let path = dev.join(name);
-            let number = rustix::fs::makedev(major, minor);
-            mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), number)?;
-            fs::set_permissions(&path, Permissions::from_mode(0o666))?;
-            chown(&path, Some(base), Some(base))?;
-        }
-        for (name, target) in DEV_LINKS {
-            symlink(target, dev.join(name))?;
-        }
-        for folder in ["pts", "shm"] {
-            fs::create_dir(dev.join(folder))?;
-        }
-        chown(dev, Some(base), Some(base))?;
-        Ok(mount_remount(
-            dev,
-            MountFlags::BIND | MountFlags::RDONLY | quiet,
-            c"",
-        )?)
-    };
-    make().map_err(step("fill `/dev`"))
-}
-
 /// Works out what hides `masks` and the host's `/run`, with the parents that this needs and `/etc`, parents first.
 fn upper_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<UpperEntry>, Failure> {
     let mut hidden = BTreeSet::new();
@@ -557,10 +482,12 @@ fn real_path(lower: &Path, path: &Path) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
+/// Opens a source for good, without leave to read or write it by that alone.
 fn open_path(source: &Path) -> Result<OwnedFd, Failure> {
+    let naming = |error: io::Error| format!("use `{}`: {error}", source.display());
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    openat(CWD, source, flags, Mode::empty())
-        .map_err(|error| format!("use `{}`: {error}", source.display()))
+    let opened = openat(CWD, source, flags, Mode::empty()).map_err(|errno| naming(errno.into()))?;
+    sys::keep(opened.as_fd()).map_err(naming)
 }
 
 /// Returns a detached, read-only copy of the mount at `source`, with ids shifted if asked.
@@ -570,81 +497,6 @@ fn view(source: &Path, shift: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Failure
     let copy = open_tree(CWD, source, flags).map_err(|error| naming(error.into()))?;
     sys::restrict_mount(copy.as_fd(), shift).map_err(naming)?;
     Ok(copy)
-}
-
-/// Returns the user namespace that shows a tree's owner as the command's user.
-fn owner_map(base: u32, tree: &Tree, spec: &ImageSpec) -> Result<OwnedFd, Failure> {
-    let owner = fs::metadata(&tree.source)
-        .map_err(step(format_args!("use `{}`", tree.source.display())))?;
-    user_namespace(&[
-        swapped_map(base, owner.uid(), spec.uid),
-        swapped_map(base, owner.gid(), spec.gid),
-    ])
-}
-
-/// Maps every id of a container to the host's.
-pub(super) fn plain_map(base: u32) -> String {
-    format!("0 {base} {ID_COUNT}\n")
-}
-
-/// Maps as [`plain_map`] does, but for `owner`, who becomes `user`, and `user`, who becomes `owner`
-/// where a container has such an id.
-fn swapped_map(base: u32, owner: u32, user: u32) -> String {
-    if owner == user {
-        return plain_map(base);
-    }
-    let mut extents = vec![(owner, user, 1)];
-    let mut swapped = vec![user];
-    if owner < ID_COUNT {
-        extents.push((user, owner, 1));
-        swapped.push(owner);
-    }
-    swapped.sort_unstable();
-    let mut kept_from = 0;
-    for id in swapped.into_iter().chain([ID_COUNT]) {
-        if id > kept_from {
-            extents.push((kept_from, kept_from, id - kept_from));
-        }
-        kept_from = id + 1;
-    }
-    let lines: Vec<String> = extents
-        .iter()
-        .map(|(inside, shown, count)| format!("{inside} {} {count}\n", base + shown))
-        .collect();
-    lines.concat()
-}
-
-/// Makes a user namespace with these user and group maps. Its process lives only during this call.
-fn user_namespace(maps: &[String; 2]) -> Result<OwnedFd, Failure> {
-    let naming = |error: io::Error| format!("make a user namespace: {error}");
-    let (ready, made) = io::pipe().map_err(naming)?;
-    let (wait, done) = io::pipe().map_err(naming)?;
-    let child = match sys::fork().map_err(naming)? {
-        Fork::Child => {
-            drop((ready, done));
-            let unshared =
-                sys::unshare(UnshareFlags::NEWUSER).and_then(|()| (&made).write_all(b"m"));
-            drop(made);
-            // Ends when the parent drops its side.
-            let _ = unshared.and_then(|()| (&wait).read(&mut [0]));
-            sys::leave(0);
-        }
-        Fork::Parent(child) => child,
-    };
-    drop((made, wait));
-    let namespace = (|| {
-        (&ready).read_exact(&mut [0]).map_err(|_| {
-            io::Error::new(io::ErrorKind::PermissionDenied, "the kernel refuses it")
-        })?;
-        let proc = PathBuf::from(format!("/proc/{}", child.as_raw_nonzero()));
-        for (file, map) in ["uid_map", "gid_map"].iter().zip(maps) {
-            fs::write(proc.join(file), map)?;
-        }
-        File::open(proc.join("ns/user"))
-    })();
-    drop(done);
-    waitpid(Some(child), WaitOptions::empty()).map_err(|error| naming(error.into()))?;
-    namespace.map(OwnedFd::from).map_err(naming)
 }
 
 fn attach(view: &OwnedFd, target: &Path) -> Result<(), Failure> {
@@ -674,7 +526,12 @@ fn tmpfs(target: &str, options: &str) -> Result<(), Failure> {
     mount_new("tmpfs", Path::new(target), flags, options)
 }
 
-fn mount_new(kind: &str, target: &Path, flags: MountFlags, options: &str) -> Result<(), Failure> {
+pub(super) fn mount_new(
+    kind: &str,
+    target: &Path,
+    flags: MountFlags,
+    options: &str,
+) -> Result<(), Failure> {
     mount(
         kind,
         target,
@@ -685,7 +542,7 @@ fn mount_new(kind: &str, target: &Path, flags: MountFlags, options: &str) -> Res
     .map_err(step(format_args!("mount a file system `{kind}`")))
 }
 
-fn make_dir(path: &Path) -> Result<(), Failure> {
+pub(super) fn make_dir(path: &Path) -> Result<(), Failure> {
     fs::create_dir(path).map_err(step(format_args!("make `{}`", path.display())))
 }
 
@@ -716,19 +573,5 @@ mod tests {
         assert_eq!(unescaped(r"/a\040b\134"), Path::new("/a b\\"));
         assert_eq!(unescaped(r"/a\04"), Path::new(r"/a\04"));
         assert_eq!(unescaped(r"/a\999"), Path::new(r"/a\999"));
-    }
-
-    #[test]
-    fn owner_of_a_tree_and_the_user_change_places() {
-        assert_eq!(swapped_map(500, 7, 7), "0 500 65536\n");
-        assert_eq!(
-            swapped_map(500, 0, 2),
-            "0 502 1\n2 500 1\n1 501 1\n3 503 65533\n"
-        );
-        assert_eq!(
-            swapped_map(500, 70_000, 0),
-            "70000 500 1\n1 501 65535\n",
-            "an owner that no container has"
-        );
     }
 }

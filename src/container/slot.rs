@@ -26,10 +26,6 @@ use crate::model::{Clock as _, Exit, MonoMicros, SystemClock, Usage};
 /// machine that hardly schedules it needs more, and then SIGKILL does the same without its word.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Time between two requests to leave. One that comes while liblxc hands over to PID 1 is lost:
-/// the kernel drops what the first process of a namespace neither handles nor blocks yet.
-const LEAVE_INTERVAL: Duration = Duration::from_millis(5);
-
 /// How often dying processes are looked at before their death is left to the kernel: two seconds.
 const KILL_LOOKS: u32 = 1_000;
 
@@ -353,17 +349,13 @@ impl Running<'_> {
             return Ok(());
         }
         self.killed = true;
-        let began = Instant::now();
-        while began.elapsed() < LEAVE_PATIENCE {
-            if let Some(container) = &self.container {
-                // Fails only when it is gone, which the wait below sees.
-                let _ = pidfd_send_signal(container, Signal::TERM);
-            }
-            match tokio::time::timeout(LEAVE_INTERVAL, self.wait()).await {
-                Err(_) => {}
-                Ok(Err(HostError::SlotDied { .. })) => break,
-                Ok(ended) => return ended.map(drop),
-            }
+        if let Some(container) = &self.container {
+            // Fails only when it is gone, which the wait below sees.
+            let _ = pidfd_send_signal(container, Signal::TERM);
+        }
+        match tokio::time::timeout(LEAVE_PATIENCE, self.wait()).await {
+            Ok(Err(HostError::SlotDied { .. })) | Err(_) => {}
+            Ok(ended) => return ended.map(drop),
         }
         for _ in 0..KILL_LOOKS {
             if self.slot.cgroup.kill_once() {

@@ -7,10 +7,16 @@
 )]
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
 
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::Pid;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+/// Descriptors that we keep begin here, so that the numbers below are free to be given away.
+const KEPT: RawFd = 32;
 
 /// Which process a fork returned in.
 pub(super) enum Fork {
@@ -34,6 +40,22 @@ pub(super) fn fork() -> io::Result<Fork> {
 pub(super) fn leave(code: i32) -> ! {
     // SAFETY: ends the process; nothing is buffered.
     unsafe { libc::_exit(code) }
+}
+
+/// Lets SIGTERM wait until somebody asks for it; children inherit this.
+pub(super) fn hold_back_term() -> io::Result<()> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the set lives during the calls, and the first one fills it.
+    let done = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
+        libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut())
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Gives the process namespaces of its own.
@@ -67,16 +89,16 @@ pub(super) fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     }
 }
 
+/// Copies a descriptor out of the way of those that are given away by number.
+pub(super) fn keep(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(fcntl_dupfd_cloexec(fd, KEPT)?)
+}
+
 /// Takes standard input, which is the slot's socket, out of the way of its children.
-pub(super) fn take_stdin(null: BorrowedFd<'_>, above: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: descriptor 0 is open, it is our socket, and it is taken once.
-    let number = unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, above) };
-    if number < 0 {
-        return Err(io::Error::last_os_error());
-    }
+pub(super) fn take_stdin(null: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let socket = keep(io::stdin().as_fd())?;
     place(null, 0)?;
-    // SAFETY: the number was made just now and belongs to nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    Ok(socket)
 }
 
 /// Makes a detached mount read-only, and shifts its ids by a user namespace if one is given.

@@ -12,7 +12,6 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::process::ExitCode;
 
 use rustix::fs::{MemfdFlags, Mode, memfd_create};
-use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, pidfd_open,
@@ -21,14 +20,12 @@ use rustix::process::{
 use rustix::thread::UnshareFlags;
 
 use super::Rung;
+use super::ids::{Ids, plain_map};
 use super::lxc::{self, Container, LxcError};
-use super::rootfs::{Failure, Ids, Image, plain_map, step};
+use super::rootfs::{Failure, Image, step};
 use super::spec::Job;
 use super::sys::{self, Fork};
 use super::wire::{self, Answer, Report, Request, Setup};
-
-/// Descriptors that we keep begin here, so that the numbers below are free to be given away.
-const KEPT: RawFd = 32;
 
 /// Descriptors that PID 1 expects: results, job, output, status.
 const HANDED: [RawFd; 4] = [3, 4, 5, 6];
@@ -130,7 +127,7 @@ fn enter(owner: Pid) -> io::Result<OwnedFd> {
     sys::close_on_exec_from(3)?;
     umask(Mode::from_raw_mode(0o022));
     let null = File::options().read(true).write(true).open("/dev/null")?;
-    sys::take_stdin(null.as_fd(), KEPT)
+    sys::take_stdin(null.as_fd())
 }
 
 fn serve(socket: &OwnedFd) -> Result<(), Failure> {
@@ -232,7 +229,10 @@ impl Worker {
             Ok(Fork::Parent(child)) => child,
             Ok(Fork::Child) => {
                 let dying = set_parent_process_death_signal(Some(Signal::KILL));
-                if dying.is_err() || getppid() != Some(us) {
+                // PID 1 inherits this, and so loses no request to leave, however early it comes: the
+                // kernel drops what the first process of a namespace neither handles nor blocks.
+                let held = sys::hold_back_term();
+                if dying.is_err() || held.is_err() || getppid() != Some(us) {
                     sys::leave(1);
                 }
                 let report = self.contain(job, &fds, &log);
@@ -385,9 +385,8 @@ fn status_pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
     Ok((keep(&status.into())?, status_in.into()))
 }
 
-/// Copies a descriptor out of the way of those that are given away by number.
 fn keep(fd: &OwnedFd) -> Result<OwnedFd, Failure> {
-    fcntl_dupfd_cloexec(fd, KEPT).map_err(step("keep a descriptor"))
+    sys::keep(fd.as_fd()).map_err(step("keep a descriptor"))
 }
 
 fn contents(memfd: OwnedFd) -> Result<Vec<u8>, Failure> {

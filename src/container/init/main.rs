@@ -13,6 +13,9 @@
 //! It leaves with the command's exit code, 128 + n for signal n, 127 or 126 when the command cannot
 //! be executed, 125 when it cannot do its own work, and 143 when it is told to stop (SIGTERM).
 #![deny(unsafe_op_in_unsafe_fn)]
+// The C library calls `main` at once: what Rust would prepare (threads, stack guards) is not used,
+// and every container would pay for it.
+#![no_main]
 
 use std::ffi::{CString, OsStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::io;
@@ -127,7 +130,9 @@ fn number(word: &CString) -> Option<u32> {
     word.to_str().ok()?.parse().ok()
 }
 
-fn main() {
+/// Called by the C library. The words are read through `std`, which has its own copy.
+#[unsafe(no_mangle)]
+extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     let Some(command) = Command::parse() else {
         leave(125)
     };
