@@ -127,7 +127,7 @@ impl Image {
             let source = open_path(&tree.source)?;
             views.push((view(&tree.source, shift)?, source, &tree.target, true));
         }
-        forget_mounts()?;
+        forget_mounts();
         tmpfs(SCRATCH, "mode=0755,size=4m")?;
         dev::make(base)?;
         let lower_path = Path::new(SCRATCH).join("lower");
@@ -382,20 +382,20 @@ fn make_passable(folder: &OwnedFd) -> io::Result<()> {
 
 /// Detaches what the host has mounted from the namespace of this process: each container would get
 /// a copy of it, to be taken down again, and none needs it.
-fn forget_mounts() -> Result<(), Failure> {
-    let naming = "leave the host's mounts";
-    let text = fs::read_to_string("/proc/self/mounts").map_err(step(naming))?;
+fn forget_mounts() {
+    let text = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let targets = text.lines().filter_map(|line| line.split(' ').nth(1));
-    // The last is on top. What has gone with its parent, or is covered, cannot be found again.
     let mut targets: Vec<_> = targets.filter(|path| !KEPT_MOUNTS.contains(path)).collect();
+    // The last is on top.
     targets.reverse();
     for target in targets {
-        match unmount(unescaped(target), UnmountFlags::DETACH) {
-            Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR) => {}
-            Err(error) => return Err(format!("{naming}: `{target}`: {error}")),
-        }
+        // What has gone with its parent, or is covered, cannot be found again; what stays costs
+        // time and nothing else, since a container sees its own root only.
+        let _ = unmount(
+            unescaped(target),
+            UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+        );
     }
-    Ok(())
 }
 
 /// Decodes a path of the kernel's list of mounts, where `\040` stands for a blank.
