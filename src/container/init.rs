@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 
 #[cfg(feature = "lxc")]
@@ -25,7 +25,6 @@ pub(super) fn program() -> io::Result<OwnedFd> {
     };
     let mut file = File::from(memfd);
     file.write_all(PROGRAM)?;
-    let every = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-    fcntl_add_seals(&file, every)?;
+    super::wire::seal(&file)?;
     Ok(file.into())
 }

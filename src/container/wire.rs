@@ -72,14 +72,22 @@ pub(super) struct Report {
     pub(super) log: String,
 }
 
+/// Seals a memfd: nobody changes it from now on.
+///
+/// "No future writes" rather than "no writes": nobody has it mapped yet, so they come to the same, but for the
+/// latter the kernel first waits until no page is in any processor's hands, and gives up on a busy machine.
+pub(super) fn seal(file: &File) -> io::Result<()> {
+    let every = SealFlags::FUTURE_WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    Ok(fcntl_add_seals(file, every)?)
+}
+
 /// Returns a memfd that holds `bytes`, read from its start, which nobody can change any more.
 pub(super) fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(memfd_create(name, flags)?);
     file.write_all(bytes)?;
     file.rewind()?;
-    let every = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-    fcntl_add_seals(&file, every)?;
+    seal(&file)?;
     Ok(file.into())
 }
 

@@ -5,7 +5,6 @@ use std::io::{Read as _, Write as _};
 
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 
-use crate::support::World;
 use crate::{hunted_once, made};
 
 /// Reads a terminal until `wanted` has been shown.
