@@ -594,7 +594,7 @@ async fn dispatch(
                 beat = Instant::now();
                 writer.heartbeat(hunt.id, SystemClock.now()).await?;
                 beats += 1;
-                if beats % BEATS_PER_PRUNING == 0 {
+                if beats.is_multiple_of(BEATS_PER_PRUNING) {
                     prune(context, settings).await;
                 }
                 if free_space(settings) < settings.store.min_free {

@@ -108,7 +108,7 @@ async fn pass(
         text::plural(rows.len() as u64, "container"),
     ));
     let (digest, order) = (listed.listing.digest, listed.tests.names().to_vec());
-    let (dispatched, seen) = dispatch(
+    let (end, shown) = dispatch(
         context,
         settings,
         arguments,
@@ -119,7 +119,7 @@ async fn pass(
         &mut source,
     )
     .await?;
-    let (state, reason) = if dispatched == Dispatched::Exhausted {
+    let (state, reason) = if end == Dispatched::Exhausted {
         (HuntState::Finished, "the pass is complete")
     } else {
         (HuntState::Interrupted, "stopped before its end")
@@ -130,7 +130,7 @@ async fn pass(
     let results: Vec<junit::Result> = order
         .into_iter()
         .map(|test| {
-            seen.get(&test).cloned().unwrap_or(junit::Result {
+            shown.get(&test).cloned().unwrap_or(junit::Result {
                 test,
                 outcome: Outcome::Aborted,
                 duration: None,
@@ -156,7 +156,7 @@ async fn pass(
         &summary::failing(settings, &reader, hunt)?,
         began.elapsed(),
     )?;
-    verdict(dispatched, &results, stopping)
+    verdict(end, &results, stopping)
 }
 
 /// Begins a pass; returns its row and its seed.

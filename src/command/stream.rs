@@ -261,13 +261,11 @@ impl Stream {
     pub(super) fn resume(&mut self, shard: &OpenShard) {
         let plan = &shard.plan;
         let seed = IterationSeed(plan.seed);
-        let order = match &plan.explicit_order {
-            Some(tests) => tests.iter().map(|test| (test.clone(), 1)).collect(),
-            None => {
-                let all =
-                    assign(plan.layout, seed, &self.tests).expect("a recorded layout is valid");
-                named(&all[usize::from(plan.shard)], &self.tests)
-            }
+        let order = if let Some(tests) = &plan.explicit_order {
+            tests.iter().map(|test| (test.clone(), 1)).collect()
+        } else {
+            let all = assign(plan.layout, seed, &self.tests).expect("a recorded layout is valid");
+            named(&all[usize::from(plan.shard)], &self.tests)
         };
         let over: BTreeSet<(&TestId, u8)> = shard
             .finished

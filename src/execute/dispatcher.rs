@@ -63,6 +63,9 @@ where
     /// # Errors
     /// When the record is broken. Nothing new starts then; what runs may still be closed, as far as the record
     /// takes it.
+    ///
+    /// # Panics
+    /// When a worker's task panicked.
     pub async fn run(mut self) -> Result<Dispatched, StoreError> {
         let mut idle = std::mem::take(&mut self.workers);
         let workers = idle.len();

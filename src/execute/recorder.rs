@@ -97,7 +97,7 @@ impl Recorder for MemoryRecorder {
     async fn record(&self, segment: i64, trials: Vec<TrialRecord>) -> Result<(), StoreError> {
         self.with(|seen| {
             seen.trials
-                .extend(trials.into_iter().map(|trial| (place(segment), trial)))
+                .extend(trials.into_iter().map(|trial| (place(segment), trial)));
         });
         Ok(())
     }

@@ -146,7 +146,7 @@ impl Rig {
             env: env.into_iter().collect(),
             cwd: self.cwd.clone(),
             hostname: "soakhound".to_owned(),
-            limits: self.container_limits.clone(),
+            limits: self.container_limits,
             job: command.job,
             harvest: None,
         }
@@ -210,7 +210,7 @@ impl Rig {
                 }
                 JournalEvent::Note(note) => notes.push(note),
                 JournalEvent::Versions { runner, language } => {
-                    version = Some(format!("{runner}, {language}"))
+                    version = Some(format!("{runner}, {language}"));
                 }
                 JournalEvent::Finished { exit } => finished = Some(exit),
                 JournalEvent::Untrusted(why) => errors.push(why.to_string()),

@@ -411,11 +411,11 @@ impl Report {
     /// A runner that dies before its first test says nothing about tests: it is the host's trouble, or the suite's.
     pub(super) fn without_blame(self) -> Self {
         let silent = self.cut == 0 && self.running.is_none();
-        let end = match self.end {
-            SegmentEnd::Crashed | SegmentEnd::Oom | SegmentEnd::Timeout if silent => {
-                SegmentEnd::Infra
-            }
-            other => other,
+        let died = [SegmentEnd::Crashed, SegmentEnd::Oom, SegmentEnd::Timeout].contains(&self.end);
+        let end = if silent && died {
+            SegmentEnd::Infra
+        } else {
+            self.end
         };
         Self { end, ..self }
     }

@@ -8,6 +8,9 @@ use crate::model::Layout;
 ///
 /// `factor` names the factor and is part of the algorithm: another name draws another level. Members of a
 /// coverage cycle share a seed, so the layout counts as well.
+///
+/// # Panics
+/// Never: the hash is taken modulo 2^32.
 #[must_use]
 pub fn number(seed: IterationSeed, layout: Layout, shard: u16, factor: &str) -> u32 {
     let hash = Keyed::new("soakhound 2026 factor v1 number", &seed.0.to_le_bytes());
