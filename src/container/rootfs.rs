@@ -1,7 +1,8 @@
 //! The file system of containers, in the private mount namespace of a slot.
 //!
 //! [`Image`] is made once per slot: read-only views of all sources, ids shifted, below a tmpfs of
-//! our own. [`Image::assemble`] adds what is fresh in each container. Every host path is opened, not
+//! our own, and a layer over the lowest one, which hides what containers shall not see and holds the
+//! folders that they need. [`Image::assemble`] adds what is fresh in each container. Every host path is opened, not
 //! spelled into mount options, so that no character of it can be misread; every path inside is
 //! resolved with the container's root as its root, so that no symbolic link leads out.
 
@@ -36,6 +37,9 @@ const SCRATCH: &str = "/run";
 /// Where the container is put together; a tmpfs of its own.
 const CONTAINER: &str = "/run/c";
 
+/// The layer between the lowest one and what a container writes.
+const OVER: &str = "/run/over";
+
 /// Mounts of the host that a slot keeps: liblxc needs them, and the kernel lets a container mount
 /// the latter two only where its maker sees them.
 const KEPT_MOUNTS: [&str; 4] = ["/", "/dev", "/proc", "/sys"];
@@ -55,13 +59,15 @@ pub(super) fn step<E: Display>(what: impl Display) -> impl FnOnce(E) -> Failure 
 /// What all containers of a slot share.
 pub(super) struct Image {
     base: u32,
-    upper: Vec<UpperEntry>,
     root: Dir,
     mounts: Vec<Mount>,
+    /// Those that the layer cannot hold, because something is mounted over their folders.
     files: Vec<InjectedFile>,
+    /// What the layer says that the machine is called.
+    hostname: String,
 }
 
-/// Mode and owner of a folder that a fresh upper layer shows instead of the lower one's.
+/// Mode and owner of a folder that a layer shows instead of the lower one's.
 #[derive(Clone, Copy)]
 struct Dir {
     mode: u32,
@@ -69,13 +75,13 @@ struct Dir {
     gid: u32,
 }
 
-/// Something that every fresh upper layer holds.
-struct UpperEntry {
+/// Something that the layer over the lowest one holds.
+struct OverEntry {
     path: PathBuf,
-    kind: UpperKind,
+    kind: OverKind,
 }
 
-enum UpperKind {
+enum OverKind {
     /// A folder that shows what is below it.
     Parent(Dir),
     /// A folder that hides what is below it.
@@ -92,6 +98,8 @@ struct Mount {
     source: OwnedFd,
     target: PathBuf,
     kind: MountKind,
+    /// Whether the target is below another mount, and so cannot be made before that.
+    nested: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -128,7 +136,7 @@ impl Image {
             views.push((view(&tree.source, shift)?, source, &tree.target, true));
         }
         forget_mounts();
-        tmpfs(SCRATCH, "mode=0755,size=4m")?;
+        tmpfs(SCRATCH, "mode=0755,size=64m")?;
         dev::make(base)?;
         let lower_path = Path::new(SCRATCH).join("lower");
         make_dir(&lower_path)?;
@@ -163,43 +171,130 @@ impl Image {
                 source,
                 target: target.clone(),
                 kind,
+                nested: false,
             });
         }
         // A mount covers what was mounted below it before.
         mounts.sort_by_key(|mount| mount.target.components().count());
-        Ok(Self {
+        let mut image = Self {
             base,
-            upper: upper_entries(&lower_path, &spec.masks, base)?,
             root: Dir::of(&lower_path)?,
             mounts,
             files: spec.files.clone(),
-        })
+            hostname: String::new(),
+        };
+        image.fill_over(over_entries(&lower_path, &spec.masks, base)?)?;
+        image.make_targets()?;
+        Ok(image)
+    }
+
+    /// Puts into the layer what hides the lower one.
+    fn fill_over(&self, entries: Vec<OverEntry>) -> Result<(), Failure> {
+        let over = Path::new(OVER);
+        self.root.make(over)?;
+        for entry in entries {
+            let path = over.join(&entry.path);
+            let naming = || format!("hide `/{}`", entry.path.display());
+            match entry.kind {
+                OverKind::Parent(dir) => dir.make(&path)?,
+                OverKind::Opaque(dir) => {
+                    dir.make(&path)?;
+                    setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+                        .map_err(step(naming()))?;
+                }
+                OverKind::Whiteout => {
+                    mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
+                        .map_err(step(naming()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts into the layer what containers have mounts on, and the files. The kernel does so, for a
+    /// container that nobody sees: what it would write becomes part of the layer.
+    fn make_targets(&mut self) -> Result<(), Failure> {
+        let work = Path::new(SCRATCH).join("work");
+        let merged = Path::new(SCRATCH).join("merged");
+        make_dir(&work)?;
+        make_dir(&merged)?;
+        let options = format!(
+            "lowerdir={SCRATCH}/lower,upperdir={OVER},workdir={},redirect_dir=on,xino=on",
+            work.display()
+        );
+        mount_new(
+            "overlay",
+            &merged,
+            MountFlags::NODEV | MountFlags::NOSUID,
+            &options,
+        )?;
+        let root = Root::open_at(&merged, self.base)?;
+        // Every container has mounts of its own there.
+        let mut covered = Vec::new();
+        for folder in ["dev", "tmp"] {
+            covered.push(resolved(&root.dir(Path::new(folder))?)?);
+        }
+        let is_covered =
+            |covered: &[PathBuf], path: &Path| covered.iter().any(|above| path.starts_with(above));
+        for mount in &mut self.mounts {
+            let target = match mount.kind {
+                MountKind::Folder | MountKind::Tree(_) => root.dir(&mount.target)?,
+                MountKind::File => root.write(&mount.target, b"", 0o644)?,
+            };
+            let target = resolved(&target)?;
+            mount.nested = is_covered(&covered, &target);
+            covered.push(target);
+        }
+        let mut nested = Vec::new();
+        for file in self.files.drain(..) {
+            let written = root.write(&file.path, &file.contents, file.mode)?;
+            if is_covered(&covered, &resolved(&written)?) {
+                nested.push(file);
+            }
+        }
+        self.files = nested;
+        drop(root);
+        unmount(&merged, UnmountFlags::empty()).map_err(step("close the layer"))
+    }
+
+    /// Makes the layer say that the machine is called `hostname`. No container may run meanwhile.
+    pub(super) fn call(&mut self, hostname: &str) -> Result<(), Failure> {
+        if self.hostname == hostname {
+            return Ok(());
+        }
+        self.hostname.clear();
+        let hosts =
+            format!("127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n");
+        for (name, text) in [("hosts", hosts), ("hostname", format!("{hostname}\n"))] {
+            let path = Path::new(OVER).join("etc").join(name);
+            fs::write(&path, text)
+                .and_then(|()| chown(&path, Some(self.base), Some(self.base)))
+                .map_err(step(format_args!("write `/etc/{name}`")))?;
+        }
+        hostname.clone_into(&mut self.hostname);
+        Ok(())
     }
 
     /// Puts a container's root file system together and returns its path. Everything in it is gone
     /// with the caller's mount namespace.
-    pub(super) fn assemble(&self, hostname: &str, tmp_bytes: u64) -> Result<PathBuf, Failure> {
+    pub(super) fn assemble(&self, tmp_bytes: u64) -> Result<PathBuf, Failure> {
         let at = Path::new(CONTAINER);
         tmpfs(CONTAINER, &format!("mode=0755,size={tmp_bytes}"))?;
         for folder in ["merged", "mnt"] {
             make_dir(&at.join(folder))?;
         }
-        self.fill_upper(&at.join("up"), hostname)?;
+        self.root.make(&at.join("up"))?;
         let merged = at.join("merged");
-        overlay("lower", "up", "work", &merged)?;
-        let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = Root {
-            root: openat(CWD, &merged, open, Mode::empty()).map_err(step("open the root"))?,
-            owner: self.base,
-        };
+        overlay(&format!("{OVER}:{SCRATCH}/lower"), "up", "work", &merged)?;
+        let root = Root::open_at(&merged, self.base)?;
         let owned = format!("uid={0},gid={0},size={tmp_bytes}", self.base);
-        let folder = root.dir(Path::new("dev"))?;
+        let folder = root.found(Path::new("dev"))?;
         mount_bind(dev::DEV, proc_path(&folder)).map_err(step("mount `/dev`"))?;
         for shared in ["tmp", "dev/shm"] {
-            let folder = root.dir(Path::new(shared))?;
+            let folder = root.found(Path::new(shared))?;
             tmpfs(&proc_path(&folder), &format!("mode=1777,{owned}"))?;
         }
-        let folder = root.dir(Path::new("dev/pts"))?;
+        let folder = root.found(Path::new("dev/pts"))?;
         dev::mount_terminals(Path::new(&proc_path(&folder)), self.base)?;
         for mount in &self.mounts {
             mount.attach_in(&root)?;
@@ -223,34 +318,6 @@ impl Image {
             let source = Path::new(&proc_path(&tree.source)).join(".");
             let _without = harvest::copy(&upper, &source, name);
         }
-    }
-
-    fn fill_upper(&self, upper: &Path, hostname: &str) -> Result<(), Failure> {
-        self.root.make(upper)?;
-        for entry in &self.upper {
-            let path = upper.join(&entry.path);
-            match &entry.kind {
-                UpperKind::Parent(dir) => dir.make(&path)?,
-                UpperKind::Opaque(dir) => {
-                    dir.make(&path)?;
-                    setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
-                        .map_err(step(format_args!("hide `/{}`", entry.path.display())))?;
-                }
-                UpperKind::Whiteout => {
-                    mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
-                        .map_err(step(format_args!("hide `/{}`", entry.path.display())))?;
-                }
-            }
-        }
-        let hosts =
-            format!("127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n");
-        for (name, text) in [("hosts", hosts), ("hostname", format!("{hostname}\n"))] {
-            let path = upper.join("etc").join(name);
-            fs::write(&path, text)
-                .and_then(|()| chown(&path, Some(self.base), Some(self.base)))
-                .map_err(step(format_args!("write `/etc/{name}`")))?;
-        }
-        Ok(())
     }
 }
 
@@ -277,20 +344,27 @@ impl Mount {
         let source = Path::new(SCRATCH).join(&self.view);
         let naming = |error: Errno| format!("mount `{}`: {error}", self.target.display());
         match self.kind {
-            MountKind::Folder => {
-                mount_bind(&source, proc_path(&root.dir(&self.target)?)).map_err(naming)
-            }
-            MountKind::File => {
-                let target = root.write(&self.target, b"", 0o644)?;
+            MountKind::Folder | MountKind::File => {
+                let target = self.place_in(root)?;
                 mount_bind(&source, proc_path(&target)).map_err(naming)
             }
             MountKind::Tree(look) => {
                 let (upper, work) = (format!("{}u", self.view), format!("{}w", self.view));
                 look.make(&Path::new(CONTAINER).join(&upper))?;
-                let target = root.dir(&self.target)?;
-                overlay(&self.view, &upper, &work, Path::new(&proc_path(&target)))
+                let target = self.place_in(root)?;
+                let lower = format!("{SCRATCH}/{}", self.view);
+                overlay(&lower, &upper, &work, Path::new(&proc_path(&target)))
                     .map_err(|error| format!("{error} (`{}`)", self.target.display()))
             }
+        }
+    }
+
+    /// Opens what this is mounted on.
+    fn place_in(&self, root: &Root) -> Result<OwnedFd, Failure> {
+        match (self.nested, self.kind) {
+            (false, _) => root.found(&self.target),
+            (true, MountKind::Folder | MountKind::Tree(_)) => root.dir(&self.target),
+            (true, MountKind::File) => root.write(&self.target, b"", 0o644),
         }
     }
 }
@@ -303,6 +377,18 @@ struct Root {
 }
 
 impl Root {
+    fn open_at(path: &Path, owner: u32) -> Result<Self, Failure> {
+        let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, path, open, Mode::empty()).map_err(step("open the root"))?;
+        Ok(Self { root, owner })
+    }
+
+    /// Opens `path`, which is there.
+    fn found(&self, path: &Path) -> Result<OwnedFd, Failure> {
+        self.open(path, OFlags::empty())
+            .map_err(step(format_args!("find `{}`", path.display())))
+    }
+
     /// Opens the folder `path`, made where it is missing; makes its parents passable.
     fn dir(&self, path: &Path) -> Result<OwnedFd, Failure> {
         let naming = |error: Errno| format!("make the folder `{}`: {error}", path.display());
@@ -412,7 +498,7 @@ fn unescaped(path: &str) -> PathBuf {
 }
 
 /// Works out what hides `masks` and the host's `/run`, with the parents that this needs and `/etc`, parents first.
-fn upper_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<UpperEntry>, Failure> {
+fn over_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<OverEntry>, Failure> {
     let mut hidden = BTreeSet::new();
     for mask in masks
         .iter()
@@ -432,16 +518,16 @@ fn upper_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<Upper
         let found = fs::symlink_metadata(lower.join(&path))
             .map_err(step(format_args!("look at `/{}`", path.display())))?;
         let kind = if found.is_dir() {
-            UpperKind::Opaque(Dir {
+            OverKind::Opaque(Dir {
                 mode: found.mode() & 0o7777,
                 uid: base,
                 gid: base,
             })
         } else {
-            UpperKind::Whiteout
+            OverKind::Whiteout
         };
         covered.push(path.clone());
-        entries.push(UpperEntry { path, kind });
+        entries.push(OverEntry { path, kind });
     }
     for path in parents {
         if path.as_os_str().is_empty() || covered.contains(&path) {
@@ -457,9 +543,9 @@ fn upper_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<Upper
                 gid: base,
             }
         };
-        entries.push(UpperEntry {
+        entries.push(OverEntry {
             path,
-            kind: UpperKind::Parent(look),
+            kind: OverKind::Parent(look),
         });
     }
     entries.sort_by(|one, other| one.path.cmp(&other.path));
@@ -510,12 +596,12 @@ fn attach(view: &OwnedFd, target: &Path) -> Result<(), Failure> {
     .map_err(step(format_args!("attach `{}`", target.display())))
 }
 
-/// Mounts an overlay. Names are relative to the scratch folder (`lower`) and to the container's own
-/// folder, so that no host path appears in an option.
+/// Mounts an overlay. The lower layers are folders of ours, and the other names are relative to the
+/// container's own folder, so that no host path appears in an option.
 fn overlay(lower: &str, upper: &str, work: &str, target: &Path) -> Result<(), Failure> {
     make_dir(&Path::new(CONTAINER).join(work))?;
     let options = format!(
-        "lowerdir={SCRATCH}/{lower},upperdir={CONTAINER}/{upper},workdir={CONTAINER}/{work},{OVERLAY_OPTIONS}"
+        "lowerdir={lower},upperdir={CONTAINER}/{upper},workdir={CONTAINER}/{work},{OVERLAY_OPTIONS}"
     );
     let flags = MountFlags::NODEV | MountFlags::NOSUID;
     mount_new("overlay", target, flags, &options)
@@ -548,6 +634,11 @@ pub(super) fn make_dir(path: &Path) -> Result<(), Failure> {
 
 fn make_file(path: &Path) -> Result<(), Failure> {
     fs::write(path, "").map_err(step(format_args!("make `{}`", path.display())))
+}
+
+/// Returns the path that leads to an open file.
+fn resolved(file: &OwnedFd) -> Result<PathBuf, Failure> {
+    fs::read_link(proc_path(file)).map_err(step("resolve a path"))
 }
 
 fn proc_path(fd: &OwnedFd) -> String {
