@@ -6,7 +6,6 @@
 //! spelled into mount options, so that no character of it can be misread; every path inside is
 //! resolved with the container's root as its root, so that no symbolic link leads out.
 
-use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::fmt::Display;
 use std::fs::{self, File, Permissions};
@@ -17,8 +16,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fstat, mkdirat, mknodat,
-    openat, openat2, setxattr, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -28,7 +26,7 @@ use rustix::mount::{
 
 use super::ids::{Ids, owner_map, plain_map, user_namespace};
 use super::spec::{ImageSpec, InjectedFile};
-use super::{dev, harvest, sys};
+use super::{dev, harvest, over, sys};
 
 /// Our own tmpfs, in the slot's mount namespace only. `/run` exists everywhere, everybody may pass
 /// through it, and covering it keeps liblxc's lock folders away from the host.
@@ -69,25 +67,10 @@ pub(super) struct Image {
 
 /// Mode and owner of a folder that a layer shows instead of the lower one's.
 #[derive(Clone, Copy)]
-struct Dir {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-}
-
-/// Something that the layer over the lowest one holds.
-struct OverEntry {
-    path: PathBuf,
-    kind: OverKind,
-}
-
-enum OverKind {
-    /// A folder that shows what is below it.
-    Parent(Dir),
-    /// A folder that hides what is below it.
-    Opaque(Dir),
-    /// Hides a file.
-    Whiteout,
+pub(super) struct Dir {
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 /// Something mounted over the root file system.
@@ -183,32 +166,10 @@ impl Image {
             files: spec.files.clone(),
             hostname: String::new(),
         };
-        image.fill_over(over_entries(&lower_path, &spec.masks, base)?)?;
+        image.root.make(Path::new(OVER))?;
+        over::fill(Path::new(OVER), &lower_path, &spec.masks, base)?;
         image.make_targets()?;
         Ok(image)
-    }
-
-    /// Puts into the layer what hides the lower one.
-    fn fill_over(&self, entries: Vec<OverEntry>) -> Result<(), Failure> {
-        let over = Path::new(OVER);
-        self.root.make(over)?;
-        for entry in entries {
-            let path = over.join(&entry.path);
-            let naming = || format!("hide `/{}`", entry.path.display());
-            match entry.kind {
-                OverKind::Parent(dir) => dir.make(&path)?,
-                OverKind::Opaque(dir) => {
-                    dir.make(&path)?;
-                    setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
-                        .map_err(step(naming()))?;
-                }
-                OverKind::Whiteout => {
-                    mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
-                        .map_err(step(naming()))?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Puts into the layer what containers have mounts on, and the files. The kernel does so, for a
@@ -322,7 +283,7 @@ impl Image {
 }
 
 impl Dir {
-    fn of(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn of(path: &Path) -> Result<Self, Failure> {
         let found = fs::metadata(path).map_err(step(format_args!("read `{}`", path.display())))?;
         Ok(Self {
             mode: found.mode() & 0o7777,
@@ -331,7 +292,7 @@ impl Dir {
         })
     }
 
-    fn make(self, path: &Path) -> Result<(), Failure> {
+    pub(super) fn make(self, path: &Path) -> Result<(), Failure> {
         make_dir(path)?;
         fs::set_permissions(path, Permissions::from_mode(self.mode))
             .and_then(|()| chown(path, Some(self.uid), Some(self.gid)))
@@ -497,77 +458,6 @@ fn unescaped(path: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Works out what hides `masks` and the host's `/run`, with the parents that this needs and `/etc`, parents first.
-fn over_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<OverEntry>, Failure> {
-    let mut hidden = BTreeSet::new();
-    for mask in masks
-        .iter()
-        .map(PathBuf::as_path)
-        .chain([Path::new("/run")])
-    {
-        hidden.extend(real_path(lower, mask)?);
-    }
-    let mut parents = BTreeSet::from([PathBuf::from("etc")]);
-    let mut entries = Vec::new();
-    let mut covered: Vec<PathBuf> = Vec::new();
-    for path in hidden {
-        if covered.iter().any(|above| path.starts_with(above)) {
-            continue;
-        }
-        parents.extend(path.ancestors().skip(1).map(Path::to_owned));
-        let found = fs::symlink_metadata(lower.join(&path))
-            .map_err(step(format_args!("look at `/{}`", path.display())))?;
-        let kind = if found.is_dir() {
-            OverKind::Opaque(Dir {
-                mode: found.mode() & 0o7777,
-                uid: base,
-                gid: base,
-            })
-        } else {
-            OverKind::Whiteout
-        };
-        covered.push(path.clone());
-        entries.push(OverEntry { path, kind });
-    }
-    for path in parents {
-        if path.as_os_str().is_empty() || covered.contains(&path) {
-            continue;
-        }
-        let below = lower.join(&path);
-        let look = if below.is_dir() {
-            Dir::of(&below)?
-        } else {
-            Dir {
-                mode: 0o755,
-                uid: base,
-                gid: base,
-            }
-        };
-        entries.push(OverEntry {
-            path,
-            kind: OverKind::Parent(look),
-        });
-    }
-    entries.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(entries)
-}
-
-/// Resolves the links in `path` below `lower`; `None` when nothing is there to hide.
-fn real_path(lower: &Path, path: &Path) -> Result<Option<PathBuf>, Failure> {
-    let naming = |error: io::Error| format!("look at `{}`: {error}", path.display());
-    let root = File::open(lower).map_err(naming)?;
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-        Ok(found) => {
-            let real = fs::read_link(proc_path(&found)).map_err(naming)?;
-            let inside = real.strip_prefix(lower).ok().map(Path::to_owned);
-            Ok(inside.filter(|inside| !inside.as_os_str().is_empty()))
-        }
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(error) => Err(naming(error.into())),
-    }
-}
-
 /// Opens a source for good, without leave to read or write it by that alone.
 fn open_path(source: &Path) -> Result<OwnedFd, Failure> {
     let naming = |error: io::Error| format!("use `{}`: {error}", source.display());
@@ -641,7 +531,7 @@ fn resolved(file: &OwnedFd) -> Result<PathBuf, Failure> {
     fs::read_link(proc_path(file)).map_err(step("resolve a path"))
 }
 
-fn proc_path(fd: &OwnedFd) -> String {
+pub(super) fn proc_path(fd: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
