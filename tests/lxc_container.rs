@@ -381,6 +381,62 @@ async fn tree_is_the_users_own_and_its_source_survives_a_deletion_of_everything(
 }
 
 #[tokio::test]
+async fn mounts_and_files_below_other_mounts_and_links_are_found_afresh_each_time() {
+    let world = World::new();
+    let source = world.base.path().join("source");
+    fs::create_dir_all(source.join("shut")).unwrap();
+    fs::set_permissions(source.join("shut"), fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::symlink("/opt", source.join("away")).unwrap();
+    let inner = world.base.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::write(inner.join("x"), "inner").unwrap();
+    let file = |path: &str| InjectedFile {
+        path: path.into(),
+        contents: path.as_bytes().to_vec(),
+        mode: 0o444,
+    };
+    let image = ImageSpec {
+        trees: vec![Tree {
+            source: source.clone(),
+            target: "/srv/project".into(),
+        }],
+        binds: [
+            "/srv/project/shut/deep",
+            "/srv/project/away/bind",
+            "/tmp/bind",
+        ]
+        .map(|target| Bind {
+            source: inner.clone(),
+            target: target.into(),
+        })
+        .into(),
+        files: vec![
+            file("/srv/project/shut/file"),
+            file("/tmp/file"),
+            file("/run/ours/file"),
+        ],
+        uid: 0,
+        gid: 0,
+        ..image()
+    };
+    let mut slot = world.slot(0, &image).await;
+    for name in ["one", "other"] {
+        let mut launch = shell(
+            "cat /srv/project/shut/deep/x /opt/bind/x /tmp/bind/x /srv/project/shut/file \
+             /tmp/file /run/ours/file; echo; cat /etc/hostname; grep -c $(hostname) /etc/hosts; \
+             rm -r /run/ours /etc/hostname; ls /run",
+        );
+        launch.hostname = name.to_owned();
+        let shown = show(&mut slot, &launch).await;
+        let wanted =
+            format!("innerinnerinner/srv/project/shut/file/tmp/file/run/ours/file\n{name}\n1\n");
+        assert_eq!(shown.output, wanted, "{}", shown.end.log);
+    }
+    drop(slot);
+    world.leaves_nothing_but(&[&source, &inner]);
+}
+
+#[tokio::test]
 async fn root_inside_can_delete_everything_there_and_nothing_here() {
     let host = fs::read_dir("/etc").unwrap().count();
     let image = ImageSpec {

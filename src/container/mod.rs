@@ -30,6 +30,8 @@ mod ids;
 #[cfg(feature = "lxc")]
 mod lxc;
 #[cfg(feature = "lxc")]
+mod over;
+#[cfg(feature = "lxc")]
 mod rootfs;
 #[cfg(feature = "lxc")]
 mod sys;

@@ -1,11 +1,11 @@
 //! The file system of containers, in the private mount namespace of a slot.
 //!
 //! [`Image`] is made once per slot: read-only views of all sources, ids shifted, below a tmpfs of
-//! our own. [`Image::assemble`] adds what is fresh in each container. Every host path is opened, not
+//! our own, and a layer over the lowest one, which hides what containers shall not see and holds the
+//! folders that they need. [`Image::assemble`] adds what is fresh in each container. Every host path is opened, not
 //! spelled into mount options, so that no character of it can be misread; every path inside is
 //! resolved with the container's root as its root, so that no symbolic link leads out.
 
-use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::fmt::Display;
 use std::fs::{self, File, Permissions};
@@ -16,8 +16,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fstat, mkdirat, mknodat,
-    openat, openat2, setxattr, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -27,7 +26,7 @@ use rustix::mount::{
 
 use super::ids::{Ids, owner_map, plain_map, user_namespace};
 use super::spec::{ImageSpec, InjectedFile};
-use super::{dev, harvest, sys};
+use super::{dev, harvest, over, sys};
 
 /// Our own tmpfs, in the slot's mount namespace only. `/run` exists everywhere, everybody may pass
 /// through it, and covering it keeps liblxc's lock folders away from the host.
@@ -35,6 +34,9 @@ const SCRATCH: &str = "/run";
 
 /// Where the container is put together; a tmpfs of its own.
 const CONTAINER: &str = "/run/c";
+
+/// The layer between the lowest one and what a container writes.
+const OVER: &str = "/run/over";
 
 /// Mounts of the host that a slot keeps: liblxc needs them, and the kernel lets a container mount
 /// the latter two only where its maker sees them.
@@ -55,33 +57,20 @@ pub(super) fn step<E: Display>(what: impl Display) -> impl FnOnce(E) -> Failure 
 /// What all containers of a slot share.
 pub(super) struct Image {
     base: u32,
-    upper: Vec<UpperEntry>,
     root: Dir,
     mounts: Vec<Mount>,
+    /// Those that the layer cannot hold, because something is mounted over their folders.
     files: Vec<InjectedFile>,
+    /// What the layer says that the machine is called.
+    hostname: String,
 }
 
-/// Mode and owner of a folder that a fresh upper layer shows instead of the lower one's.
+/// Mode and owner of a folder that a layer shows instead of the lower one's.
 #[derive(Clone, Copy)]
-struct Dir {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-}
-
-/// Something that every fresh upper layer holds.
-struct UpperEntry {
-    path: PathBuf,
-    kind: UpperKind,
-}
-
-enum UpperKind {
-    /// A folder that shows what is below it.
-    Parent(Dir),
-    /// A folder that hides what is below it.
-    Opaque(Dir),
-    /// Hides a file.
-    Whiteout,
+pub(super) struct Dir {
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 /// Something mounted over the root file system.
@@ -92,6 +81,8 @@ struct Mount {
     source: OwnedFd,
     target: PathBuf,
     kind: MountKind,
+    /// Whether the target is below another mount, and so cannot be made before that.
+    nested: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -128,7 +119,7 @@ impl Image {
             views.push((view(&tree.source, shift)?, source, &tree.target, true));
         }
         forget_mounts();
-        tmpfs(SCRATCH, "mode=0755,size=4m")?;
+        tmpfs(SCRATCH, "mode=0755,size=64m")?;
         dev::make(base)?;
         let lower_path = Path::new(SCRATCH).join("lower");
         make_dir(&lower_path)?;
@@ -163,43 +154,108 @@ impl Image {
                 source,
                 target: target.clone(),
                 kind,
+                nested: false,
             });
         }
         // A mount covers what was mounted below it before.
         mounts.sort_by_key(|mount| mount.target.components().count());
-        Ok(Self {
+        let mut image = Self {
             base,
-            upper: upper_entries(&lower_path, &spec.masks, base)?,
             root: Dir::of(&lower_path)?,
             mounts,
             files: spec.files.clone(),
-        })
+            hostname: String::new(),
+        };
+        image.root.make(Path::new(OVER))?;
+        over::fill(Path::new(OVER), &lower_path, &spec.masks, base)?;
+        image.make_targets()?;
+        Ok(image)
+    }
+
+    /// Puts into the layer what containers have mounts on, and the files. The kernel does so, for a
+    /// container that nobody sees: what it would write becomes part of the layer.
+    fn make_targets(&mut self) -> Result<(), Failure> {
+        let work = Path::new(SCRATCH).join("work");
+        let merged = Path::new(SCRATCH).join("merged");
+        make_dir(&work)?;
+        make_dir(&merged)?;
+        let options = format!(
+            "lowerdir={SCRATCH}/lower,upperdir={OVER},workdir={},redirect_dir=on,xino=on",
+            work.display()
+        );
+        mount_new(
+            "overlay",
+            &merged,
+            MountFlags::NODEV | MountFlags::NOSUID,
+            &options,
+        )?;
+        let root = Root::open_at(&merged, self.base)?;
+        // Every container has mounts of its own there.
+        let mut covered = Vec::new();
+        for folder in ["dev", "tmp"] {
+            covered.push(resolved(&root.dir(Path::new(folder))?)?);
+        }
+        let is_covered =
+            |covered: &[PathBuf], path: &Path| covered.iter().any(|above| path.starts_with(above));
+        for mount in &mut self.mounts {
+            let target = match mount.kind {
+                MountKind::Folder | MountKind::Tree(_) => root.dir(&mount.target)?,
+                MountKind::File => root.write(&mount.target, b"", 0o644)?,
+            };
+            let target = resolved(&target)?;
+            mount.nested = is_covered(&covered, &target);
+            covered.push(target);
+        }
+        let mut nested = Vec::new();
+        for file in self.files.drain(..) {
+            let written = root.write(&file.path, &file.contents, file.mode)?;
+            if is_covered(&covered, &resolved(&written)?) {
+                nested.push(file);
+            }
+        }
+        self.files = nested;
+        drop(root);
+        unmount(&merged, UnmountFlags::empty()).map_err(step("close the layer"))
+    }
+
+    /// Makes the layer say that the machine is called `hostname`. No container may run meanwhile.
+    pub(super) fn call(&mut self, hostname: &str) -> Result<(), Failure> {
+        if self.hostname == hostname {
+            return Ok(());
+        }
+        self.hostname.clear();
+        let hosts =
+            format!("127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n");
+        for (name, text) in [("hosts", hosts), ("hostname", format!("{hostname}\n"))] {
+            let path = Path::new(OVER).join("etc").join(name);
+            fs::write(&path, text)
+                .and_then(|()| chown(&path, Some(self.base), Some(self.base)))
+                .map_err(step(format_args!("write `/etc/{name}`")))?;
+        }
+        hostname.clone_into(&mut self.hostname);
+        Ok(())
     }
 
     /// Puts a container's root file system together and returns its path. Everything in it is gone
     /// with the caller's mount namespace.
-    pub(super) fn assemble(&self, hostname: &str, tmp_bytes: u64) -> Result<PathBuf, Failure> {
+    pub(super) fn assemble(&self, tmp_bytes: u64) -> Result<PathBuf, Failure> {
         let at = Path::new(CONTAINER);
         tmpfs(CONTAINER, &format!("mode=0755,size={tmp_bytes}"))?;
         for folder in ["merged", "mnt"] {
             make_dir(&at.join(folder))?;
         }
-        self.fill_upper(&at.join("up"), hostname)?;
+        self.root.make(&at.join("up"))?;
         let merged = at.join("merged");
-        overlay("lower", "up", "work", &merged)?;
-        let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = Root {
-            root: openat(CWD, &merged, open, Mode::empty()).map_err(step("open the root"))?,
-            owner: self.base,
-        };
+        overlay(&format!("{OVER}:{SCRATCH}/lower"), "up", "work", &merged)?;
+        let root = Root::open_at(&merged, self.base)?;
         let owned = format!("uid={0},gid={0},size={tmp_bytes}", self.base);
-        let folder = root.dir(Path::new("dev"))?;
+        let folder = root.found(Path::new("dev"))?;
         mount_bind(dev::DEV, proc_path(&folder)).map_err(step("mount `/dev`"))?;
         for shared in ["tmp", "dev/shm"] {
-            let folder = root.dir(Path::new(shared))?;
+            let folder = root.found(Path::new(shared))?;
             tmpfs(&proc_path(&folder), &format!("mode=1777,{owned}"))?;
         }
-        let folder = root.dir(Path::new("dev/pts"))?;
+        let folder = root.found(Path::new("dev/pts"))?;
         dev::mount_terminals(Path::new(&proc_path(&folder)), self.base)?;
         for mount in &self.mounts {
             mount.attach_in(&root)?;
@@ -224,38 +280,10 @@ impl Image {
             let _without = harvest::copy(&upper, &source, name);
         }
     }
-
-    fn fill_upper(&self, upper: &Path, hostname: &str) -> Result<(), Failure> {
-        self.root.make(upper)?;
-        for entry in &self.upper {
-            let path = upper.join(&entry.path);
-            match &entry.kind {
-                UpperKind::Parent(dir) => dir.make(&path)?,
-                UpperKind::Opaque(dir) => {
-                    dir.make(&path)?;
-                    setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
-                        .map_err(step(format_args!("hide `/{}`", entry.path.display())))?;
-                }
-                UpperKind::Whiteout => {
-                    mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
-                        .map_err(step(format_args!("hide `/{}`", entry.path.display())))?;
-                }
-            }
-        }
-        let hosts =
-            format!("127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n");
-        for (name, text) in [("hosts", hosts), ("hostname", format!("{hostname}\n"))] {
-            let path = upper.join("etc").join(name);
-            fs::write(&path, text)
-                .and_then(|()| chown(&path, Some(self.base), Some(self.base)))
-                .map_err(step(format_args!("write `/etc/{name}`")))?;
-        }
-        Ok(())
-    }
 }
 
 impl Dir {
-    fn of(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn of(path: &Path) -> Result<Self, Failure> {
         let found = fs::metadata(path).map_err(step(format_args!("read `{}`", path.display())))?;
         Ok(Self {
             mode: found.mode() & 0o7777,
@@ -264,7 +292,7 @@ impl Dir {
         })
     }
 
-    fn make(self, path: &Path) -> Result<(), Failure> {
+    pub(super) fn make(self, path: &Path) -> Result<(), Failure> {
         make_dir(path)?;
         fs::set_permissions(path, Permissions::from_mode(self.mode))
             .and_then(|()| chown(path, Some(self.uid), Some(self.gid)))
@@ -277,20 +305,27 @@ impl Mount {
         let source = Path::new(SCRATCH).join(&self.view);
         let naming = |error: Errno| format!("mount `{}`: {error}", self.target.display());
         match self.kind {
-            MountKind::Folder => {
-                mount_bind(&source, proc_path(&root.dir(&self.target)?)).map_err(naming)
-            }
-            MountKind::File => {
-                let target = root.write(&self.target, b"", 0o644)?;
+            MountKind::Folder | MountKind::File => {
+                let target = self.place_in(root)?;
                 mount_bind(&source, proc_path(&target)).map_err(naming)
             }
             MountKind::Tree(look) => {
                 let (upper, work) = (format!("{}u", self.view), format!("{}w", self.view));
                 look.make(&Path::new(CONTAINER).join(&upper))?;
-                let target = root.dir(&self.target)?;
-                overlay(&self.view, &upper, &work, Path::new(&proc_path(&target)))
+                let target = self.place_in(root)?;
+                let lower = format!("{SCRATCH}/{}", self.view);
+                overlay(&lower, &upper, &work, Path::new(&proc_path(&target)))
                     .map_err(|error| format!("{error} (`{}`)", self.target.display()))
             }
+        }
+    }
+
+    /// Opens what this is mounted on.
+    fn place_in(&self, root: &Root) -> Result<OwnedFd, Failure> {
+        match (self.nested, self.kind) {
+            (false, _) => root.found(&self.target),
+            (true, MountKind::Folder | MountKind::Tree(_)) => root.dir(&self.target),
+            (true, MountKind::File) => root.write(&self.target, b"", 0o644),
         }
     }
 }
@@ -303,6 +338,18 @@ struct Root {
 }
 
 impl Root {
+    fn open_at(path: &Path, owner: u32) -> Result<Self, Failure> {
+        let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, path, open, Mode::empty()).map_err(step("open the root"))?;
+        Ok(Self { root, owner })
+    }
+
+    /// Opens `path`, which is there.
+    fn found(&self, path: &Path) -> Result<OwnedFd, Failure> {
+        self.open(path, OFlags::empty())
+            .map_err(step(format_args!("find `{}`", path.display())))
+    }
+
     /// Opens the folder `path`, made where it is missing; makes its parents passable.
     fn dir(&self, path: &Path) -> Result<OwnedFd, Failure> {
         let naming = |error: Errno| format!("make the folder `{}`: {error}", path.display());
@@ -411,77 +458,6 @@ fn unescaped(path: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Works out what hides `masks` and the host's `/run`, with the parents that this needs and `/etc`, parents first.
-fn upper_entries(lower: &Path, masks: &[PathBuf], base: u32) -> Result<Vec<UpperEntry>, Failure> {
-    let mut hidden = BTreeSet::new();
-    for mask in masks
-        .iter()
-        .map(PathBuf::as_path)
-        .chain([Path::new("/run")])
-    {
-        hidden.extend(real_path(lower, mask)?);
-    }
-    let mut parents = BTreeSet::from([PathBuf::from("etc")]);
-    let mut entries = Vec::new();
-    let mut covered: Vec<PathBuf> = Vec::new();
-    for path in hidden {
-        if covered.iter().any(|above| path.starts_with(above)) {
-            continue;
-        }
-        parents.extend(path.ancestors().skip(1).map(Path::to_owned));
-        let found = fs::symlink_metadata(lower.join(&path))
-            .map_err(step(format_args!("look at `/{}`", path.display())))?;
-        let kind = if found.is_dir() {
-            UpperKind::Opaque(Dir {
-                mode: found.mode() & 0o7777,
-                uid: base,
-                gid: base,
-            })
-        } else {
-            UpperKind::Whiteout
-        };
-        covered.push(path.clone());
-        entries.push(UpperEntry { path, kind });
-    }
-    for path in parents {
-        if path.as_os_str().is_empty() || covered.contains(&path) {
-            continue;
-        }
-        let below = lower.join(&path);
-        let look = if below.is_dir() {
-            Dir::of(&below)?
-        } else {
-            Dir {
-                mode: 0o755,
-                uid: base,
-                gid: base,
-            }
-        };
-        entries.push(UpperEntry {
-            path,
-            kind: UpperKind::Parent(look),
-        });
-    }
-    entries.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(entries)
-}
-
-/// Resolves the links in `path` below `lower`; `None` when nothing is there to hide.
-fn real_path(lower: &Path, path: &Path) -> Result<Option<PathBuf>, Failure> {
-    let naming = |error: io::Error| format!("look at `{}`: {error}", path.display());
-    let root = File::open(lower).map_err(naming)?;
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-        Ok(found) => {
-            let real = fs::read_link(proc_path(&found)).map_err(naming)?;
-            let inside = real.strip_prefix(lower).ok().map(Path::to_owned);
-            Ok(inside.filter(|inside| !inside.as_os_str().is_empty()))
-        }
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(error) => Err(naming(error.into())),
-    }
-}
-
 /// Opens a source for good, without leave to read or write it by that alone.
 fn open_path(source: &Path) -> Result<OwnedFd, Failure> {
     let naming = |error: io::Error| format!("use `{}`: {error}", source.display());
@@ -510,12 +486,12 @@ fn attach(view: &OwnedFd, target: &Path) -> Result<(), Failure> {
     .map_err(step(format_args!("attach `{}`", target.display())))
 }
 
-/// Mounts an overlay. Names are relative to the scratch folder (`lower`) and to the container's own
-/// folder, so that no host path appears in an option.
+/// Mounts an overlay. The lower layers are folders of ours, and the other names are relative to the
+/// container's own folder, so that no host path appears in an option.
 fn overlay(lower: &str, upper: &str, work: &str, target: &Path) -> Result<(), Failure> {
     make_dir(&Path::new(CONTAINER).join(work))?;
     let options = format!(
-        "lowerdir={SCRATCH}/{lower},upperdir={CONTAINER}/{upper},workdir={CONTAINER}/{work},{OVERLAY_OPTIONS}"
+        "lowerdir={lower},upperdir={CONTAINER}/{upper},workdir={CONTAINER}/{work},{OVERLAY_OPTIONS}"
     );
     let flags = MountFlags::NODEV | MountFlags::NOSUID;
     mount_new("overlay", target, flags, &options)
@@ -550,7 +526,12 @@ fn make_file(path: &Path) -> Result<(), Failure> {
     fs::write(path, "").map_err(step(format_args!("make `{}`", path.display())))
 }
 
-fn proc_path(fd: &OwnedFd) -> String {
+/// Returns the path that leads to an open file.
+fn resolved(file: &OwnedFd) -> Result<PathBuf, Failure> {
+    fs::read_link(proc_path(file)).map_err(step("resolve a path"))
+}
+
+pub(super) fn proc_path(fd: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 

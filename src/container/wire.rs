@@ -1,6 +1,6 @@
-//! Messages between a slot's owner and its process: JSON in a memfd, over a SEQPACKET socket.
+//! Messages between a slot's owner and its process: JSON over a SEQPACKET socket.
 //!
-//! The body travels as a descriptor, so that no message is too long for the socket.
+//! A body that is too long for one packet travels as a descriptor of a memfd.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Seek as _, Write as _};
@@ -21,6 +21,15 @@ use super::spec::{ImageSpec, Job};
 
 /// Most descriptors in one message, the body included.
 const MAX_FDS: usize = 6;
+
+/// Longest body that is sent as it is. Two such packets fit into a socket of any machine's making.
+const PACKET: usize = 4096;
+
+/// First byte of a packet: the body follows.
+const HERE: u8 = b'h';
+
+/// First byte of a packet: the body is in the first descriptor.
+const APART: u8 = b'a';
 
 /// From the owner to the slot's process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,16 +106,23 @@ pub(super) fn send<T: Serialize>(
     message: &T,
     fds: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let body = sealed("message", &serde_json::to_vec(message)?)?;
-    let mut all = vec![body.as_fd()];
+    let body = serde_json::to_vec(message)?;
+    let apart = (body.len() > PACKET)
+        .then(|| sealed("message", &body))
+        .transpose()?;
+    let mut all: Vec<_> = apart.iter().map(AsFd::as_fd).collect();
     all.extend_from_slice(fds);
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&all)) {
+    if !all.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&all)) {
         return Err(io::Error::other("too many descriptors in a message"));
     }
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    sendmsg(socket, &[IoSlice::new(b"m")], &mut control, flags)?;
+    let packet: [&[u8]; 2] = match apart {
+        None => [&[HERE], &body],
+        Some(_) => [&[APART], &[]],
+    };
+    sendmsg(socket, &packet.map(IoSlice::new), &mut control, flags)?;
     Ok(())
 }
 
@@ -116,12 +132,12 @@ pub(super) fn receive<T: DeserializeOwned>(
 ) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
+    let mut packet = [0; 1 + PACKET];
     let flags = RecvFlags::CMSG_CLOEXEC;
     let got = rustix::io::retry_on_intr(|| {
         recvmsg(
             socket,
-            &mut [IoSliceMut::new(&mut byte)],
+            &mut [IoSliceMut::new(&mut packet)],
             &mut control,
             flags,
         )
@@ -131,14 +147,17 @@ pub(super) fn receive<T: DeserializeOwned>(
         Err(rustix::io::Errno::CONNRESET) => 0,
         Err(error) => return Err(error.into()),
     };
-    if length == 0 {
+    let Some((kind, here)) = packet[..length].split_first() else {
         return Ok(None);
-    }
+    };
     let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {
             fds.extend(received);
         }
+    }
+    if *kind == HERE {
+        return Ok(Some((serde_json::from_slice(here)?, fds)));
     }
     let mut fds = fds.into_iter();
     let body = fds
@@ -158,7 +177,7 @@ mod tests {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
     #[test]
-    fn a_long_message_arrives_with_its_descriptors_and_then_the_end() {
+    fn messages_of_any_length_arrive_with_their_descriptors_and_then_the_end() {
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -166,17 +185,23 @@ mod tests {
             None,
         )
         .unwrap();
-        let long = "x".repeat(1 << 20);
-        let extra = sealed("extra", b"job").unwrap();
-        send(ours.as_fd(), &long, &[extra.as_fd()]).unwrap();
-        drop(ours);
+        // With its quotes, the second is the longest that fits.
+        for length in [0, PACKET - 2, PACKET - 1, 1 << 20] {
+            let sent = "x".repeat(length);
+            let extra = sealed("extra", b"job").unwrap();
+            send(ours.as_fd(), &sent, &[extra.as_fd()]).unwrap();
+            let (text, fds): (String, _) = receive(theirs.as_fd()).unwrap().unwrap();
+            assert_eq!(text, sent);
+            let mut job = String::new();
+            File::from(fds.into_iter().next().unwrap())
+                .read_to_string(&mut job)
+                .unwrap();
+            assert_eq!(job, "job");
+        }
+        send(ours.as_fd(), &"alone", &[]).unwrap();
         let (text, fds): (String, _) = receive(theirs.as_fd()).unwrap().unwrap();
-        assert_eq!(text, long);
-        let mut job = String::new();
-        File::from(fds.into_iter().next().unwrap())
-            .read_to_string(&mut job)
-            .unwrap();
-        assert_eq!(job, "job");
+        assert_eq!((text.as_str(), fds.len()), ("alone", 0));
+        drop(ours);
         assert!(receive::<String>(theirs.as_fd()).unwrap().is_none());
     }
 }

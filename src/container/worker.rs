@@ -140,7 +140,7 @@ fn serve(socket: &OwnedFd) -> Result<(), Failure> {
         .next()
         .ok_or_else(|| "find its first program".to_owned())
         .and_then(|program| Worker::prepare(*setup, &program));
-    let slot = match slot {
+    let mut slot = match slot {
         Ok(slot) => slot,
         Err(failure) => {
             answer(socket, &Answer::Unfit(failure.clone()))?;
@@ -221,7 +221,8 @@ impl Worker {
     }
 
     /// Forks the process that makes one container, and waits for its end.
-    fn run(&self, socket: &OwnedFd, job: &Job, fds: Vec<OwnedFd>) -> Result<Report, Failure> {
+    fn run(&mut self, socket: &OwnedFd, job: &Job, fds: Vec<OwnedFd>) -> Result<Report, Failure> {
+        self.image.call(&job.hostname)?;
         let memfd = |name| memfd_create(name, MemfdFlags::CLOEXEC).map_err(step("make a memfd"));
         let (said, log) = (keep(&memfd("report")?)?, keep(&memfd("log")?)?);
         let us = getpid();
@@ -312,7 +313,7 @@ impl Worker {
             sys::place(fd.as_fd(), number).map_err(step("hand over a descriptor"))?;
         }
         sys::unshare(UnshareFlags::NEWNS).map_err(step("have mounts of its own"))?;
-        let root = self.image.assemble(&job.hostname, job.tmp_bytes)?;
+        let root = self.image.assemble(job.tmp_bytes)?;
         let root = root.to_str().ok_or("spell the root")?;
         let describe = |error: LxcError| error.to_string();
         lxc::log_to(
