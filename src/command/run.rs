@@ -1,15 +1,18 @@
 //! `run`: one pass in parallel containers, balanced by recorded durations; for CI.
 
-use std::{collections::BTreeMap, collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use serde_json::json;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Context,
     hunt::{lease, recorded_config, register},
     junit,
-    session::{Listed, Session, state_folder, suite_key},
+    session::{Crew, Listed, Session, suite_key},
     stopping::{Stopping, block_on},
     stream::{durations, factors, named, seed32, variables},
     summary, tokens,
@@ -18,7 +21,7 @@ use crate::{
     cli::RunArgs,
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, Dispatch, Dispatched, Event, ShardEnd, Source, StoreRecorder, Worker},
+    execute::{Assignment, Dispatch, Dispatched, Event, ShardEnd, Source},
     model::{
         Clock, Design, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, ShardPlan,
         SystemClock,
@@ -27,9 +30,6 @@ use crate::{
     store::{HuntStart, OpenOptions, Reader, StoreError, Writer},
     ui::{escape, text},
 };
-
-/// Events that may wait before workers wait for them.
-const EVENTS: usize = 1024;
 
 /// Tests without an answer that text output names.
 const UNKNOWN_SHOWN: usize = 20;
@@ -316,34 +316,17 @@ async fn dispatch(
     listed: Listed,
     source: &mut Pass,
 ) -> Result<(Dispatched, Seen), Failure> {
-    let (events, heard) = mpsc::channel(EVENTS);
-    let recorder = StoreRecorder {
-        writer: writer.clone(),
-        folder: state_folder(settings),
-        hunt,
-    };
-    let Listed { session, slot, .. } = listed;
-    let mut first = Some(slot);
-    let workers = (0..u32::from(settings.hunt.workers.get()))
-        .map(|index| {
-            let (rig, stop) = (Arc::clone(&session.rig), stopping.stop.subscribe());
-            Worker::new(
-                index,
-                rig,
-                first.take(),
-                recorder.clone(),
-                events.clone(),
-                stop,
-            )
-        })
-        .collect();
-    drop(events);
+    let Crew {
+        session,
+        workers,
+        events,
+    } = listed.crew(settings, writer, hunt, &stopping.stop);
     let console = &context.console;
     let mut seen = Seen::new();
     let dispatched = Dispatch {
         source,
         workers,
-        events: heard,
+        events,
         stop: stopping.stop.clone(),
         hear: async |event: Option<Event>, _busy: usize| {
             if let Some(Event::TrialEnded {

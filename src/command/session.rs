@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::{mpsc, watch};
+
 use super::Context;
 use crate::{
     config::{Settings, ShardLimit},
@@ -20,10 +22,10 @@ use crate::{
         sweep,
     },
     error::{ExitCode, Failure},
-    execute::{Limits, Listing, Rig},
+    execute::{Event, Limits, Listing, Rig, Stop, StoreRecorder, Worker},
     model::SystemClock,
     plan::Tests,
-    store::SuiteKey,
+    store::{SuiteKey, Writer},
     suite::{
         self, DRIVER_DIR, Runner,
         interpreter::{Interpreter, Search},
@@ -299,6 +301,50 @@ fn environment_digest(
     }
     Ok(*hasher.finalize().as_bytes())
 }
+
+/// Workers that record into the database, and what they say.
+pub(super) struct Crew {
+    /// Keeps the slots' folders; to be dropped when the last worker is done.
+    pub(super) session: Session,
+    pub(super) workers: Vec<Worker<StoreRecorder>>,
+    pub(super) events: mpsc::Receiver<Event>,
+}
+
+impl Listed {
+    /// Makes as many workers as the settings say; the first goes on in the slot that listed.
+    pub(super) fn crew(
+        self,
+        settings: &Settings,
+        writer: &Writer,
+        hunt: i64,
+        stop: &watch::Sender<Stop>,
+    ) -> Crew {
+        let (said, events) = mpsc::channel(EVENTS);
+        let recorder = StoreRecorder {
+            writer: writer.clone(),
+            folder: state_folder(settings),
+            hunt,
+        };
+        let Self { session, slot, .. } = self;
+        let mut first = Some(slot);
+        let worker = |index| {
+            let (rig, recorder) = (Arc::clone(&session.rig), recorder.clone());
+            let (said, stop) = (said.clone(), stop.subscribe());
+            Worker::new(index, rig, first.take(), recorder, said, stop)
+        };
+        let workers = (0..u32::from(settings.hunt.workers.get()))
+            .map(worker)
+            .collect();
+        Crew {
+            session,
+            workers,
+            events,
+        }
+    }
+}
+
+/// Events that may wait for a command before workers wait for it.
+const EVENTS: usize = 1024;
 
 /// How long `--for` or a prediction is, at most: longer ones would overflow the clock.
 pub(super) const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);

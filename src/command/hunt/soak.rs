@@ -1,21 +1,21 @@
 //! The soak loop itself: workers, the display, signs of life, and room on the disk.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::opening::Goal;
 use crate::{
     command::{
         Context,
-        session::{Listed, state_folder},
+        session::{Crew, Listed, state_folder},
         stopping::Stopping,
         stream::Stream,
         tally::{Moment, Tally},
     },
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Dispatch, Dispatched, Event, Stop, StoreRecorder, Worker},
+    execute::{Dispatch, Dispatched, Event, Stop},
     model::{Clock, HuntState, SystemClock},
     store::{HuntRow, Writer, prune_logs},
     ui::{Progress, escape, text},
@@ -26,9 +26,6 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Signs of life between two prunings of old logs: five minutes.
 const BEATS_PER_PRUNING: u64 = 60;
-
-/// Events that may wait for the display before workers wait for it.
-const EVENTS: usize = 1024;
 
 /// First failures of tests that are announced one by one; a night where everything fails needs no more lines.
 const ANNOUNCED: usize = 50;
@@ -78,29 +75,12 @@ pub(super) async fn dispatch(
     stream: &mut Stream,
     tally: &mut Tally,
 ) -> Result<(Dispatched, bool), Failure> {
-    let (events, heard) = mpsc::channel(EVENTS);
-    let recorder = StoreRecorder {
-        writer: writer.clone(),
-        folder: state_folder(settings),
-        hunt: hunt.id,
-    };
-    let Listed { session, slot, .. } = listed;
-    let mut first = Some(slot);
     let count = settings.hunt.workers.get();
-    let workers = (0..u32::from(count))
-        .map(|index| {
-            let (rig, stop) = (Arc::clone(&session.rig), stopping.stop.subscribe());
-            Worker::new(
-                index,
-                rig,
-                first.take(),
-                recorder.clone(),
-                events.clone(),
-                stop,
-            )
-        })
-        .collect();
-    drop(events);
+    let Crew {
+        session,
+        workers,
+        events,
+    } = listed.crew(settings, writer, hunt.id, &stopping.stop);
     let console = &context.console;
     let began = Instant::now();
     let mut progress = Progress::new(console);
@@ -122,7 +102,7 @@ pub(super) async fn dispatch(
     let dispatched = Dispatch {
         source: stream,
         workers,
-        events: heard,
+        events,
         stop: stopping.stop.clone(),
         hear: async |event: Option<Event>, busy: usize| {
             if let Some(event) = event {
