@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use soakhound::error::ExitCode;
 
 /// What each layer may import of ours. `command` is not here: it sees all.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("store", &["model", "plan"]),
+    ("stats", &["model"]),
+    ("minimize", &["model", "stats"]),
+    ("diagnose", &["model", "plan", "stats", "minimize"]),
     ("suite", &["model"]),
     ("config", &["model"]),
     ("ui", &["model"]),
@@ -20,11 +23,12 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates with one owner: the crate's name in paths, and where it may stand.
-const OWNERS: [(&str, &str); 4] = [
+const OWNERS: [(&str, &str); 5] = [
     ("clap", "src/cli"),
     ("rusqlite", "src/store"),
     ("lxc_sys", "src/container"),
     ("ctrlc", "src/main.rs"),
+    ("statrs", "src/stats"),
 ];
 
 fn root() -> PathBuf {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 /// Crockford's base32 alphabet in lower case: no `i`, `l`, `o`, `u`.
 pub const HANDLE_ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -57,6 +59,37 @@ impl TestId {
     #[must_use]
     pub fn handle(&self, length: HandleLength) -> Handle {
         Handle::of(&self.0, length)
+    }
+}
+
+/// As the JSON of every command has it: text, or `{"b64": ...}` where the name is not UTF-8.
+impl serde::Serialize for TestId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        if let Some(text) = self.as_str() {
+            return serializer.serialize_str(text);
+        }
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry("b64", &BASE64_STANDARD.encode(&self.0))?;
+        map.end()
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TestId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Text(String),
+            Bytes { b64: String },
+        }
+        let bytes = match <Form as serde::Deserialize>::deserialize(deserializer)? {
+            Form::Text(text) => text.into_bytes(),
+            Form::Bytes { b64 } => BASE64_STANDARD
+                .decode(b64)
+                .map_err(serde::de::Error::custom)?,
+        };
+        Self::new(bytes).map_err(serde::de::Error::custom)
     }
 }
 
