@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +22,7 @@ use crate::{
     cli::RunArgs,
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, Dispatch, Dispatched, Event, ShardEnd, Source},
+    execute::{Assignment, Dispatch, Dispatched, Event, Next, ShardEnd, Source},
     model::{
         Clock, Design, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, ShardPlan,
         SystemClock,
@@ -38,8 +39,9 @@ const UNKNOWN_SHOWN: usize = 20;
 struct Pass(VecDeque<Assignment>);
 
 impl Source for Pass {
-    async fn next(&mut self) -> Result<Option<Assignment>, StoreError> {
-        Ok(self.0.pop_front())
+    async fn next(&mut self) -> Result<Next, StoreError> {
+        let next = self.0.pop_front();
+        Ok(next.map_or(Next::Done, |assignment| Next::Shard(Box::new(assignment))))
     }
 
     async fn ended(&mut self, _shard: i64, _end: ShardEnd) -> Result<(), StoreError> {
@@ -328,6 +330,7 @@ async fn dispatch(
         workers,
         events,
         stop: stopping.stop.clone(),
+        wake: Arc::default(),
         hear: async |event: Option<Event>, _busy: usize| {
             if let Some(Event::TrialEnded {
                 test,

@@ -14,7 +14,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    execute::{Assignment, ShardEnd, Source},
+    execute::{Assignment, Next, ShardEnd, Source},
     model::{FactorLevel, Layout, ListDigest, ShardPlan, ShardState, SuiteId, TestId},
     plan::{
         ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, Watermark, assign, factor,
@@ -302,13 +302,13 @@ fn predicted(order: &[(TestId, u8)], durations: &BTreeMap<&TestId, Duration>) ->
 }
 
 impl Source for Stream {
-    async fn next(&mut self) -> Result<Option<Assignment>, StoreError> {
+    async fn next(&mut self) -> Result<Next, StoreError> {
         loop {
             if let Some(assignment) = self.queue.pop_front() {
-                return Ok(Some(assignment));
+                return Ok(Next::Shard(Box::new(assignment)));
             }
             if !self.plan().await? {
-                return Ok(None);
+                return Ok(Next::Done);
             }
         }
     }
