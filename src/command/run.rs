@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,18 +11,19 @@ use tokio::time::Instant;
 
 use super::{
     Context,
+    factors::{self, seed32, variables},
     hunt::{lease, recorded_config, register},
     junit,
     session::{Crew, Listed, Session, suite_key},
     stopping::{Stopping, block_on},
-    stream::{durations, factors, named, seed32, variables},
+    stream::{durations, named},
     summary, tokens,
 };
 use crate::{
     cli::RunArgs,
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, Dispatch, Dispatched, Event, ShardEnd, Source},
+    execute::{Assignment, Dispatch, Dispatched, Event, Next, ShardEnd, Source},
     model::{
         Clock, Design, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, ShardPlan,
         SystemClock,
@@ -38,8 +40,9 @@ const UNKNOWN_SHOWN: usize = 20;
 struct Pass(VecDeque<Assignment>);
 
 impl Source for Pass {
-    async fn next(&mut self) -> Result<Option<Assignment>, StoreError> {
-        Ok(self.0.pop_front())
+    async fn next(&mut self) -> Result<Next, StoreError> {
+        let next = self.0.pop_front();
+        Ok(next.map_or(Next::Done, |assignment| Next::Shard(Box::new(assignment))))
     }
 
     async fn ended(&mut self, _shard: i64, _end: ShardEnd) -> Result<(), StoreError> {
@@ -293,7 +296,7 @@ fn plan(
                 trials: u32::try_from(order.len()).expect("an order has fewer than 2^32 places"),
                 order: ListDigest::of(order.iter().map(|(test, _)| test)),
                 explicit_order: Some(order.iter().map(|(test, _)| test.clone()).collect()),
-                factors: factors(seed, layout, shard),
+                factors: factors::levels(&settings.factors, &[], seed, layout, shard),
             };
             (plan, order)
         })
@@ -328,6 +331,7 @@ async fn dispatch(
         workers,
         events,
         stop: stopping.stop.clone(),
+        wake: Arc::default(),
         hear: async |event: Option<Event>, _busy: usize| {
             if let Some(Event::TrialEnded {
                 test,

@@ -1,10 +1,10 @@
 //! Deals the stream of shards out to free workers, without a barrier between iterations, until the stream
 //! or the hunt ends.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
 };
 
@@ -13,14 +13,25 @@ use crate::store::StoreError;
 
 /// Where shards come from.
 pub trait Source: Send {
-    /// Plans and returns the next shard, its plan durable already; `None` when there is no more to give.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Assignment>, StoreError>> + Send;
+    /// Plans the next shard and says what a free worker does, the plan durable already.
+    fn next(&mut self) -> impl Future<Output = Result<Next, StoreError>> + Send;
     /// Hears that a shard is over, in the order they end.
     fn ended(
         &mut self,
         shard: i64,
         end: ShardEnd,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What a source has for a free worker.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// This.
+    Shard(Box<Assignment>),
+    /// Nothing now; there may be something once a shard is over, or once the source wakes the dispatch.
+    Wait,
+    /// Nothing any more.
+    Done,
 }
 
 /// Why a dispatch came to its end.
@@ -46,6 +57,8 @@ pub struct Dispatch<'a, S, R, F> {
     pub events: mpsc::Receiver<Event>,
     /// What the hunt as a whole is doing; may be moved on from here.
     pub stop: watch::Sender<Stop>,
+    /// Rung by a source that had nothing and has something now.
+    pub wake: Arc<Notify>,
     /// Hears every event and, twice a second, a tick (`None`), with the number of busy workers.
     pub hear: F,
 }
@@ -77,10 +90,15 @@ where
         let (mut exhausted, mut given_up, mut verdict) = (false, 0, None);
         let mut broken: Option<StoreError> = None;
         loop {
+            let mut waits = false;
             while !exhausted && *stop.borrow() == Stop::Running && !idle.is_empty() {
                 let assignment = match self.source.next().await {
-                    Ok(Some(assignment)) => assignment,
-                    Ok(None) => {
+                    Ok(Next::Shard(assignment)) => *assignment,
+                    Ok(Next::Wait) => {
+                        waits = true;
+                        break;
+                    }
+                    Ok(Next::Done) => {
                         exhausted = true;
                         break;
                     }
@@ -96,7 +114,7 @@ where
                     (worker, shard, end)
                 });
             }
-            if busy.is_empty() {
+            if busy.is_empty() && !waits {
                 break;
             }
             let heard = tokio::select! {
@@ -117,6 +135,7 @@ where
                     }
                 }
                 _ = tick.tick() => (self.hear)(None, busy.len()).await,
+                () = self.wake.notified() => Ok(()),
                 _ = stop.changed() => Ok(()),
             };
             if let Err(error) = heard {

@@ -11,7 +11,7 @@ mod segment;
 mod worker;
 
 pub use capped::Capped;
-pub use dispatcher::{Dispatch, Dispatched, Source};
+pub use dispatcher::{Dispatch, Dispatched, Next, Source};
 pub use event::Event;
 pub use recorder::{MemoryRecorder, RecordedShard, Recorder, StoreRecorder};
 pub use rig::{Limits, Listing, ListingFailed, Rig};

@@ -1,6 +1,6 @@
 //! The soak loop itself: workers, the display, signs of life, and room on the disk.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -104,6 +104,7 @@ pub(super) async fn dispatch(
         workers,
         events,
         stop: stopping.stop.clone(),
+        wake: Arc::default(),
         hear: async |event: Option<Event>, busy: usize| {
             if let Some(event) = event {
                 tell(console, tally, &event);
