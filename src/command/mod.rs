@@ -1,21 +1,27 @@
 //! One file per subcommand, and what they share. Joins the layers; knows no SQL, no clap, no liblxc.
 
 mod again;
+mod asked;
 mod completions;
 mod db;
 mod doctor;
 pub mod factors;
 mod failure;
+mod finding;
+mod flags;
 mod hunt;
 pub mod init;
 mod junit;
 mod list;
 mod replay;
+mod repro;
 mod run;
 mod session;
+mod show;
 mod status;
 mod stopping;
 mod stream;
+mod subject;
 mod summary;
 mod tally;
 mod tokens;
@@ -152,6 +158,8 @@ fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Run(arguments) => run::run(context, arguments, &context.settings(cli)?),
         Command::Hunt(arguments) => hunt::run(context, arguments, &context.settings(cli)?),
         Command::Status(arguments) => status::run(context, arguments, &context.settings(cli)?),
+        Command::Flags(arguments) => flags::run(context, arguments, &context.settings(cli)?),
+        Command::Show(arguments) => show::run(context, arguments, &context.settings(cli)?),
         Command::Replay(arguments) => replay::run(context, arguments, &context.settings(cli)?),
         Command::Db {
             command: DbCommand::Check(arguments),

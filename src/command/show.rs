@@ -5,7 +5,7 @@ mod text;
 
 use serde_json::Value;
 
-use super::{Context, subject};
+use super::{Context, finding::read, subject};
 use crate::{
     cli::ShowArgs,
     config::Settings,
@@ -25,9 +25,9 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
     let reader = Reader::open(&settings.store.path)?;
-    let known = card::known_tests(settings, &reader)?;
-    let test = subject::find(&arguments.test, &known)?;
-    let card = Card::read(settings, &reader, test)?;
+    let tests = read::tests(settings.suite.id, &reader)?;
+    let test = subject::on_record(&arguments.test, settings.suite.id, &reader, &tests)?;
+    let card = Card::read(settings, &reader, tests, test)?;
     if arguments.json {
         let answer: Value = card.json();
         context.console.json(&answer)?;

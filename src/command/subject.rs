@@ -4,8 +4,9 @@ use std::{cmp::Reverse, ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use crate::{
     error::{ExitCode, Failure},
-    model::{Handle, TestId},
+    model::{Handle, SuiteId, TestId},
     plan::{Found, Handles},
+    store::Reader,
     ui::escape,
 };
 
@@ -34,6 +35,29 @@ pub(super) fn find<'a>(typed: &OsStr, tests: &'a [TestId]) -> Result<&'a TestId,
             several.iter().copied(),
         )),
         Found::None => Err(said("test", bytes, "is not on record", near(bytes, tests))),
+    }
+}
+
+/// Finds the test that a person means among those that the suite has (`tests`), or ever had.
+///
+/// # Errors
+/// As [`find`]; or when the database cannot be read.
+pub(super) fn on_record(
+    typed: &OsStr,
+    suite: SuiteId,
+    reader: &Reader,
+    tests: &[TestId],
+) -> Result<TestId, Failure> {
+    let now = find(typed, tests);
+    if let Ok(test) = now {
+        return Ok(test.clone());
+    }
+    let ever = reader.tests(suite)?;
+    match find(typed, &ever) {
+        Ok(test) => Ok(test.clone()),
+        // What the suite has now is what a person most likely means.
+        Err(never) if tests.is_empty() => Err(never),
+        Err(_) => now.cloned(),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn failing(
     let found = rows.into_iter().map(|row| {
         let shard = &shards[&row.shard];
         let list = revisions[&shard.revision].list;
-        let token = if continues(reader, &row)? {
+        let token = if tokens::continues(reader, row.shard, row.segment)? {
             tokens::of_row(Row::Segment(row.segment.unsigned_abs()), database)
         } else {
             tokens::of_shard(settings.suite.id, list, &shard.plan, shard.id, database)
@@ -63,14 +63,6 @@ pub(super) fn failing(
         Ok(Failing { row, handle, token })
     });
     found.collect()
-}
-
-/// Did the test fail in what was left of a shard after a crash or the like? Then only that is its order.
-fn continues(reader: &Reader, row: &FailureRow) -> Result<bool, StoreError> {
-    if reader.segments_of(row.shard)?.first() == Some(&row.segment) {
-        return Ok(false);
-    }
-    Ok(reader.segment(row.segment)?.open.cause.is_some())
 }
 
 /// Returns the failing tests as JSON.

@@ -6,15 +6,14 @@ use crate::{
     command::{
         asked::Asked,
         finding::{
-            Found, Names, NoAction, Seen,
+            Found, Names, Seen,
             json::{self as shape, Naming},
-            read,
+            read::Desk,
         },
     },
     config::Settings,
     diagnose::Standing,
-    error::Failure,
-    model::{Count, Flag, Outcome, Role, TestId, UnixMillis, Verdict},
+    model::{Count, Flag, Outcome, TestId, UnixMillis, Verdict},
     stats,
     store::{Reader, StoreError},
     ui::escape,
@@ -55,15 +54,63 @@ pub(super) struct Occasion {
     pub(super) token: String,
 }
 
-/// Returns every test that the suite has or had, those of now first.
-///
-/// # Errors
-/// When the database cannot be read.
-pub(super) fn known_tests(settings: &Settings, reader: &Reader) -> Result<Vec<TestId>, StoreError> {
-    read::known_tests(settings.suite.id, reader)
-}
-
 impl Card {
+    /// Reads all about one test.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn read(
+        settings: &Settings,
+        reader: &Reader,
+        tests: Vec<TestId>,
+        test: TestId,
+    ) -> Result<Self, StoreError> {
+        let suite = settings.suite.id;
+        let outcomes = reader.outcomes_of(suite, &test)?;
+        let soak = Count {
+            failures: outcomes.sum(Outcome::is_failing),
+            trials: outcomes.sum(Outcome::is_failing) + outcomes.of(Outcome::Passed),
+        };
+        let analysis = reader.analysis(suite)?;
+        let mut flags = reader.flags_of(suite, &test)?.into_iter();
+        let desk = Desk::of(suite, reader, &tests, None)?;
+        let suspicion = analysis.as_ref().and_then(|analysis| {
+            let mut suspected = analysis.suspected.iter();
+            suspected.find(|one| one.test == test).cloned()
+        });
+        let found = match flags.next() {
+            Some(row) => Some(desk.found(row)?),
+            None if suspicion.is_some() || soak.failures > 0 => Some(desk.unflagged(&test, soak)?),
+            None => None,
+        };
+        let standing = reader.standing(suite, &test)?;
+        let occasions = reader.failures_of(suite, &test, ORDERS)?;
+        let occasions = occasions.iter().map(|seen| {
+            Ok(Occasion {
+                seen: Seen::of(seen),
+                outcome: seen.outcome,
+                token: desk.token(seen)?.to_string(),
+            })
+        });
+        let asked = reader.questions_of(suite, &test)?;
+        Ok(Self {
+            handle: Names::of(&tests).handle(&test),
+            found: found.map(|found| Found { suspicion, ..found }),
+            earlier: flags.map(|row| (row.at, row.flag)).collect(),
+            soak,
+            aside: (
+                outcomes.of(Outcome::Skipped),
+                outcomes.sum(Outcome::is_void),
+            ),
+            standing: standing.and_then(|value| serde_json::from_value(value).ok()),
+            asked: asked.iter().map(|row| Asked::of(&row.recorded())).collect(),
+            occasions: occasions.collect::<Result<_, StoreError>>()?,
+            pair_coverage: analysis.map(|analysis| analysis.pair_coverage),
+            tests,
+            test,
+        })
+    }
+
     /// Is there no failure on record?
     pub(super) fn never_failed(&self) -> bool {
         self.soak.failures == 0

@@ -230,14 +230,13 @@ fn seen(lines: &mut Lines, card: &Card) {
     }
     lines.add(
         "failed",
-        card.occasions.iter().map(|failure| {
-            format!(
-                "{} {}, revision {}\n         {}",
-                failure.seen.time.rfc3339(),
-                failure.outcome,
-                failure.seen.revision,
-                failure.token
-            )
+        card.occasions.iter().flat_map(|failure| {
+            let when = failure.seen.time.rfc3339();
+            let revision = &failure.seen.revision;
+            [
+                format!("{when} {}, revision {revision}", failure.outcome),
+                failure.token.clone(),
+            ]
         }),
     );
     let signature = card.found.as_ref().and_then(|found| found.signature.as_ref());
