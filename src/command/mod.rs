@@ -5,6 +5,7 @@ mod asked;
 mod completions;
 mod db;
 mod doctor;
+mod export;
 pub mod factors;
 mod failure;
 mod finding;
@@ -161,6 +162,7 @@ fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Flags(arguments) => flags::run(context, arguments, &context.settings(cli)?),
         Command::Show(arguments) => show::run(context, arguments, &context.settings(cli)?),
         Command::Replay(arguments) => replay::run(context, arguments, &context.settings(cli)?),
+        Command::Export(arguments) => export::run(context, arguments, &context.settings(cli)?),
         Command::Db {
             command: DbCommand::Check(arguments),
         } => db::check(context, arguments, &context.settings(cli)?),

@@ -164,8 +164,7 @@ fn predicted(
         None => std::collections::BTreeMap::new(),
     };
     let each = target
-        .order
-        .iter()
+        .order()
         .map(|(test, _)| known.get(test).copied());
     Ok(each
         .sum::<Option<Duration>>()
