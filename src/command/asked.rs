@@ -106,17 +106,19 @@ impl Asked {
                 format!("{arm} {}/{}", text::count(failures), text::count(trials))
             })
             .collect();
-        let mut line = format!("{:<12} {}", self.question.word(), arms.join(", "));
+        let mut parts = arms;
         for (word, number) in [("void", self.void), ("not answered yet", self.waiting)] {
             if number > 0 {
-                line += &format!(", {} {word}", text::count(number));
+                parts.push(format!("{} {word}", text::count(number)));
             }
         }
-        let subject = self.subject(names);
-        if !subject.is_empty() {
-            line += &format!("  {subject}");
-        }
-        line
+        let line = format!(
+            "{:<12} {}  {}",
+            self.question.word(),
+            parts.join(", "),
+            self.subject(names)
+        );
+        line.trim_end().to_owned()
     }
 
     /// Who or what the question is about, where that is a short story.

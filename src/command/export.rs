@@ -1,6 +1,6 @@
 //! `export`: writes what another machine needs, so that a token replays there without this database.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::{
     Context,
@@ -44,22 +44,14 @@ pub(super) fn run(
     };
     let path = context.folder.join(file);
     let shown = escape::terminal(path.as_os_str().as_encoded_bytes());
-    let taken = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Failure::new(ExitCode::Usage, format!("`{shown}` exists"))
-                .hint("choose another file with `--out`")
-        }
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => error.into(),
-        _ => Failure::new(ExitCode::Usage, format!("cannot write `{shown}`: {error}")),
-    };
-    let mut made = std::fs::File::create_new(&path).map_err(taken)?;
+    let mut made = std::fs::File::create_new(&path).map_err(|error| unwritten(&shown, error))?;
     let written = made
         .write_all(repro.text().as_bytes())
         .and_then(|()| made.sync_all());
     if let Err(error) = written {
         // Half a file is worse than none; if it cannot go either, its checksum tells.
         let _left = std::fs::remove_file(&path);
-        return Err(taken(error));
+        return Err(unwritten(&shown, error));
     }
     let trials: usize = repro.processes.iter().map(Vec::len).sum();
     console.line(&format!(
@@ -67,8 +59,22 @@ pub(super) fn run(
         repro.what,
         text::plural(trials as u64, "trial")
     ))?;
-    console.line("next: copy it into a checkout of the suite, and there: soakhound replay --from FILE")?;
+    console.line(
+        "next: copy it into a checkout of the suite, and there: soakhound replay --from FILE",
+    )?;
     Ok(ExitCode::Fine)
+}
+
+fn unwritten(file: &str, error: io::Error) -> Failure {
+    let kind = error.kind();
+    if kind == io::ErrorKind::AlreadyExists {
+        return Failure::new(ExitCode::Usage, format!("`{file}` exists"))
+            .hint("choose another file with `--out`");
+    }
+    if [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].contains(&kind) {
+        return error.into();
+    }
+    Failure::new(ExitCode::Usage, format!("cannot write `{file}`: {error}"))
 }
 
 /// Finds the order of a token in this database.

@@ -64,24 +64,16 @@ pub(super) fn matches(which: FailOn, found: &[Found]) -> bool {
 }
 
 fn answer(board: &Board) -> Value {
-    let flags: Vec<Value> = board
-        .found
-        .iter()
-        .map(|found| shape::flag(found, Naming::CertifiedOnly))
-        .collect();
     json!({
         "schema": SCHEMA,
-        "flags": flags,
+        "flags": values(board),
         "attempts": board.attempts,
         "false_certificates_expected": expected(board.attempts),
     })
 }
 
 /// The most false certificates to expect of so many attempts.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "attempts are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "attempts are far below 2^52")]
 pub(super) fn expected(attempts: u64) -> f64 {
     attempts as f64 / 1000.0
 }
@@ -129,6 +121,12 @@ fn show(
         console.line(&line)?;
     }
     console.line(&attempts_line(board.attempts))?;
+    let analysis = board.analysis.as_ref();
+    if let Some(canary) = analysis.and_then(|analysis| analysis.canary.as_ref())
+        && canary.state == "red"
+    {
+        console.warn("the canary is red: see `soakhound status`");
+    }
     if let Some(handle) = next(&board.found) {
         console.line(&format!(
             "next: {}",
@@ -147,22 +145,8 @@ fn next(found: &[Found]) -> Option<&str> {
         .and_then(|found| found.handle.as_deref())
 }
 
-/// Returns the flags in a few lines, for the end of a hunt and for `status`; nothing without flags.
-///
-/// # Errors
-/// When the database cannot be read.
-pub(super) fn flags_summary(
-    context: &Context,
-    settings: &Settings,
-    reader: &Reader,
-) -> Result<Vec<String>, StoreError> {
-    let board = read::board(settings, reader, None)?;
-    Ok(summary(context, &board))
-}
-
-/// As [`flags_summary`], from what was read already.
+/// Returns the open flags in a few lines, for the end of a hunt; nothing without any.
 pub(super) fn summary(context: &Context, board: &Board) -> Vec<String> {
-    let names = Names::of(&board.tests);
     let open: Vec<Found> = board
         .found
         .iter()
@@ -172,7 +156,15 @@ pub(super) fn summary(context: &Context, board: &Board) -> Vec<String> {
     if open.is_empty() {
         return Vec::new();
     }
-    let mut lines = list::lines(&open, &names, context.console.width(), Extent::At(AT_THE_END));
+    let names = Names::of(&board.tests);
+    let extent = Extent::At(AT_THE_END);
+    let mut lines = list::lines(&open, &names, context.console.width(), extent);
     lines.push(attempts_line(board.attempts));
     lines
+}
+
+/// Returns every flag as JSON.
+pub(super) fn values(board: &Board) -> Vec<Value> {
+    let flag = |found: &Found| shape::flag(found, Naming::CertifiedOnly);
+    board.found.iter().map(flag).collect()
 }

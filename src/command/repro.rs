@@ -286,7 +286,7 @@ fn impossible(part: &'static str, fault: &'static str) -> ReproError {
 impl Name {
     fn of(test: &TestId) -> Self {
         match test.as_str() {
-            Some(text) => Self::Text(text.to_owned()),
+            Some(name) => Self::Text(name.to_owned()),
             None => Self::Bytes {
                 b64: BASE64_STANDARD.encode(test.as_bytes()),
             },
@@ -494,7 +494,10 @@ mod tests {
             ("factors", json!([{"factor": "A=B", "level": "x"}])),
             ("factors", json!([{"factor": "A", "level": "x\0"}])),
             ("list_digest", json!("AAAA")),
-            ("outcomes", json!([{"test": "a", "rep": 1, "outcome": "won", "signature": null}])),
+            (
+                "outcomes",
+                json!([{"test": "a", "rep": 1, "outcome": "won", "signature": null}]),
+            ),
         ] {
             let error = forged(member, value).unwrap_err().to_string();
             assert!(error.contains(&format!("`{member}`")), "{member}: {error}");

@@ -172,7 +172,11 @@ mod tests {
 
     #[test]
     fn distance_counts_changes() {
-        for (a, b, away) in [("kitten", "sitting", 3), ("same", "same", 0), ("abc", "ab", 1)] {
+        for (a, b, away) in [
+            ("kitten", "sitting", 3),
+            ("same", "same", 0),
+            ("abc", "ab", 1),
+        ] {
             assert_eq!(distance(a.as_bytes(), b.as_bytes()), away, "{a} {b}");
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde_json::{Value, json};
 
-use super::{Context, tokens};
+use super::{Context, finding::read, flags, tokens};
 use crate::{
     config::Settings,
     error::Failure,
@@ -167,12 +167,15 @@ pub(super) fn show(
 ) -> Result<(), Failure> {
     let status = reader.status(hunt)?;
     let found = failing(settings, reader, hunt)?;
+    let board = read::board(settings, reader, None)?;
     let console = &context.console;
     if as_json {
         let mut answer = counts_json(&status);
         answer["schema"] = json!("soakhound.hunt/1");
         answer["state"] = json!(status.hunt.state.word());
         answer["failing"] = json!(failing_json(&found));
+        answer["flags"] = json!(flags::values(&board));
+        answer["attempts"] = json!(board.attempts);
         console.json(&answer)?;
         return Ok(());
     }
@@ -180,10 +183,15 @@ pub(super) fn show(
     for line in counted_lines(&status) {
         console.line(&line)?;
     }
-    for line in failing_lines(&found, console.width()) {
-        console.line(&line)?;
+    let flagged = flags::summary(context, &board);
+    for line in failing_lines(&found, console.width())
+        .iter()
+        .chain(&flagged)
+    {
+        console.line(line)?;
     }
     let next = match found.first() {
+        _ if !flagged.is_empty() => "flags".to_owned(),
         Some(failing) => format!("replay {}", failing.token),
         None => "status".to_owned(),
     };

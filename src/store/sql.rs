@@ -243,6 +243,7 @@ queries! {
     SET_ANSWER = "set_answer",
     SET_HUNT_STATE = "set_hunt_state",
     SET_STANDING = "set_standing",
+    TESTS_OF_SUITE = "tests_of_suite",
     TOUCH_LEASE = "touch_lease",
 }
 

@@ -97,7 +97,10 @@ pub(in crate::command) fn lines(
         ("not explained yet", &unexplained),
     ] {
         if !some.is_empty() {
-            lines.push(format!("{title}: {}", text::plural(some.len() as u64, "test")));
+            lines.push(format!(
+                "{title}: {}",
+                text::plural(some.len() as u64, "test")
+            ));
             lines.extend(plain(some, columns, extent));
         }
     }
@@ -203,7 +206,9 @@ fn certified(
         ));
     }
     if !tokens.is_empty() {
-        lines.push("each fails at least once with 95 % in so many runs of `soakhound replay`:".into());
+        lines.push(
+            "each fails at least once with 95 % in so many runs of `soakhound replay`:".into(),
+        );
         lines.extend(tokens);
     }
     lines
@@ -227,7 +232,11 @@ fn mark_new(found: &Found) -> String {
 
 fn fails(found: &Found) -> String {
     let soak = found.flag.soak;
-    format!("{}/{}", text::count(soak.failures), text::count(soak.trials))
+    format!(
+        "{}/{}",
+        text::count(soak.failures),
+        text::count(soak.trials)
+    )
 }
 
 /// The row of a cause with several victims: it names the cause.
@@ -290,8 +299,15 @@ fn no_action(found: &[&Found], columns: usize, extent: Extent) -> Vec<String> {
         vec![
             found.flag.verdict.word().to_owned(),
             found.handle.clone().unwrap_or_else(|| "-".to_owned()),
-            found.no_action.map_or("", super::NoAction::meaning).to_owned(),
-            found.flag.test.as_ref().map_or_else(String::new, |_| found.name()),
+            found
+                .no_action
+                .map_or("", super::NoAction::meaning)
+                .to_owned(),
+            found
+                .flag
+                .test
+                .as_ref()
+                .map_or_else(String::new, |_| found.name()),
         ]
     };
     cut(&NO_ACTION, found, row, columns, extent)

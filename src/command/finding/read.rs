@@ -1,6 +1,9 @@
 //! Flags from the database, each with what replays it.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+};
 
 use super::{Found, Names, NoAction, Seen};
 use crate::{
@@ -24,10 +27,26 @@ pub(in crate::command) struct Board {
     pub(in crate::command) analysis: Option<AnalysisRow>,
 }
 
-impl Board {
-    /// Number of certified flags that need action.
-    pub(in crate::command) fn open(&self) -> usize {
-        self.found.iter().filter(|found| found.needs_action()).count()
+/// Counts the certified flags that need action, without all that stands beside them: `status` has 50 ms.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(in crate::command) fn open_flags(
+    suite: SuiteId,
+    reader: &Reader,
+    tests: &[TestId],
+) -> Result<usize, StoreError> {
+    let present: BTreeSet<&TestId> = tests.iter().collect();
+    let rows = reader.flags(suite, UnixMillis(i64::MIN))?;
+    let is_open = |row: &&FlagRow| row.flag.certified && no_action(row, &present).is_none();
+    Ok(rows.iter().filter(is_open).count())
+}
+
+fn no_action(row: &FlagRow, present: &BTreeSet<&TestId>) -> Option<NoAction> {
+    match &row.flag.test {
+        _ if row.flag.verdict == Verdict::Infrastructure => Some(NoAction::Infrastructure),
+        Some(test) if !present.contains(test) => Some(NoAction::Gone),
+        Some(_) | None => None,
     }
 }
 
@@ -97,11 +116,11 @@ pub(in crate::command) struct Desk<'a> {
     suite: SuiteId,
     reader: &'a Reader,
     names: Names<'a>,
-    present: std::collections::BTreeSet<&'a TestId>,
+    present: BTreeSet<&'a TestId>,
     database: u32,
     newest_hunt: Option<i64>,
     since: Option<UnixMillis>,
-    lists: std::cell::RefCell<BTreeMap<RevisionId, ListDigest>>,
+    lists: RefCell<BTreeMap<RevisionId, ListDigest>>,
 }
 
 impl<'a> Desk<'a> {
@@ -125,7 +144,7 @@ impl<'a> Desk<'a> {
                 .latest_hunt(suite, HuntKind::Hunt)?
                 .map(|hunt| hunt.id),
             since,
-            lists: std::cell::RefCell::default(),
+            lists: RefCell::default(),
         })
     }
 
@@ -151,11 +170,7 @@ impl<'a> Desk<'a> {
                 one.flag.verdict == row.flag.verdict && one.flag.certified == row.flag.certified
             })
             .map(|first| first.at);
-        let no_action = match &row.flag.test {
-            _ if row.flag.verdict == Verdict::Infrastructure => Some(NoAction::Infrastructure),
-            Some(test) if !self.present.contains(test) => Some(NoAction::Gone),
-            _ => None,
-        };
+        let no_action = no_action(&row, &self.present);
         let token = match (&row.token, &row.last_seen) {
             (Some(token), _) => Some(token.clone()),
             (None, Some(seen)) => Some(self.token(seen)?.to_string()),

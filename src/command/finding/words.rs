@@ -126,12 +126,6 @@ fn by_groups(word: &str, groups: &[&Group], names: &Names<'_>) -> String {
     }
 }
 
-/// The members of a group with handle and name, all of which are needed.
-pub(in crate::command) fn together(group: &Group, names: &Names<'_>) -> String {
-    let members: Vec<String> = group.members.iter().map(|test| names.both(test)).collect();
-    members.join(" and ")
-}
-
 /// Returns what the verdict says about the test, as a sentence.
 pub(in crate::command) fn meaning(flag: &Flag) -> String {
     let adjacent = flag.groups.iter().any(|group| group.adjacent);
@@ -167,10 +161,10 @@ pub(in crate::command) fn meaning(flag: &Flag) -> String {
             ),
             None => "fails late in a process, whatever ran before".to_owned(),
         },
-        Verdict::Ndod => {
-            "fails without any other test too, but more often after one".to_owned()
+        Verdict::Ndod => "fails without any other test too, but more often after one".to_owned(),
+        Verdict::Nod => {
+            "fails at random, also alone: no order and no factor explains it".to_owned()
         }
-        Verdict::Nod => "fails at random, also alone: no order and no factor explains it".to_owned(),
         Verdict::Undetermined if flag.soak.failures <= 1 => "failed once, not explained".to_owned(),
         Verdict::Undetermined => "fails now and then, not explained yet".to_owned(),
     }

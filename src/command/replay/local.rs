@@ -157,9 +157,7 @@ impl Local {
         shard: &mut RecordedShard,
     ) -> Result<(), Failure> {
         let nonce = Rig::nonce();
-        let command = self
-            .runner
-            .run(&self.context(nonce, target.seed32), order);
+        let command = self.runner.run(&self.context(nonce, target.seed32), order);
         let journal = Journal::of_run(
             nonce,
             JournalLimits::new(order.len(), self.output_cap),

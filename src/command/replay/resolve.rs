@@ -16,10 +16,7 @@ use crate::{
     config::Factor,
     error::{ExitCode, Failure},
     model::{Handle, ListDigest, Outcome, SuiteId, TestId},
-    plan::{
-        Found, Handles, Minimal, Random, Reference, ShortDigest, Tests, Token,
-        shard,
-    },
+    plan::{Found, Handles, Minimal, Random, Reference, ShortDigest, Tests, Token, shard},
     store::{Reader, RevisionId, StoreError},
     ui::{escape, text},
 };
@@ -121,7 +118,7 @@ impl Target {
 }
 
 /// Returns the suite that a token names; a reference names a database instead.
-pub(super) fn suite_of(token: &Token) -> Option<SuiteId> {
+pub(in crate::command) fn suite_of(token: &Token) -> Option<SuiteId> {
     match token {
         Token::Minimal(minimal) => Some(minimal.suite()),
         Token::Random(random) => Some(random.suite),
@@ -148,7 +145,7 @@ pub(super) fn resolve(
 }
 
 /// The order cannot be run here.
-pub(super) fn impossible(message: impl Into<String>) -> Failure {
+pub(in crate::command) fn impossible(message: impl Into<String>) -> Failure {
     Failure::new(
         ExitCode::Inconclusive,
         format!("impossible here: {}", message.into()),
@@ -212,7 +209,11 @@ fn of_handles(
         ));
     }
     let flagged = order.last().map(|(test, _)| test.clone());
-    let processes = if order.is_empty() { Vec::new() } else { vec![order] };
+    let processes = if order.is_empty() {
+        Vec::new()
+    } else {
+        vec![order]
+    };
     let mut target = Target::new(
         processes,
         Setting {
@@ -494,7 +495,7 @@ fn words(levels: &[(String, String)]) -> Vec<(OsString, OsString)> {
 }
 
 /// The token belongs to a suite that is not the one here.
-pub(super) fn other_suite(owner: SuiteId, here: &str) -> Failure {
+pub(in crate::command) fn other_suite(owner: SuiteId, here: &str) -> Failure {
     impossible(format!(
         "this token belongs to suite {owner}; this is {here}"
     ))
@@ -513,6 +514,8 @@ impl Target {
             drift: Vec::new(),
             recorded: BTreeMap::new(),
             watch: BTreeSet::new(),
+            about: None,
+            repeat: None,
             runs,
             failing_runs,
             variables: Vec::new(),

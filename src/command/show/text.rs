@@ -24,7 +24,8 @@ impl Lines {
     fn add(&mut self, heading: &str, lines: impl IntoIterator<Item = String>) {
         for (place, line) in lines.into_iter().enumerate() {
             let heading = if place == 0 { heading } else { "" };
-            self.0.push(format!("{heading:<9}{line}").trim_end().to_owned());
+            self.0
+                .push(format!("{heading:<9}{line}").trim_end().to_owned());
         }
     }
 
@@ -64,9 +65,16 @@ pub(super) fn lines(card: &Card) -> Vec<String> {
     }
     lines.add(
         "likely",
-        card.explanations().iter().take(LISTED).map(|(what, share)| {
-            format!("{} {}", words::percent(*share), escape::terminal(what.as_bytes()))
-        }),
+        card.explanations()
+            .iter()
+            .take(LISTED)
+            .map(|(what, share)| {
+                format!(
+                    "{} {}",
+                    words::percent(*share),
+                    escape::terminal(what.as_bytes())
+                )
+            }),
     );
     seen(&mut lines, card);
     probes(&mut lines, card, &names);
@@ -75,13 +83,21 @@ pub(super) fn lines(card: &Card) -> Vec<String> {
         safe.collect()
     };
     lines.add("ruled out", sentences(card.ruled_out()));
-    if let Some(settles) = card.found.as_ref().and_then(|found| found.flag.settles.as_ref()) {
+    if let Some(settles) = card
+        .found
+        .as_ref()
+        .and_then(|found| found.flag.settles.as_ref())
+    {
         lines.add("settles", sentences(std::slice::from_ref(settles)));
     }
     lines.add(
         "before",
         card.earlier.iter().take(LISTED).map(|(at, flag)| {
-            let sure = if flag.certified { "certified" } else { "not certified" };
+            let sure = if flag.certified {
+                "certified"
+            } else {
+                "not certified"
+            };
             format!("{}: {}, {sure}", at.rfc3339(), flag.verdict)
         }),
     );
@@ -121,7 +137,10 @@ fn counts(lines: &mut Lines, card: &Card) {
         if let Some(bound) = card.bound() {
             lines.one(
                 "",
-                format!("so it fails in at most {} of them, with 95 %", words::percent(bound)),
+                format!(
+                    "so it fails in at most {} of them, with 95 %",
+                    words::percent(bound)
+                ),
             );
         }
         if let Some(covered) = card.pair_coverage {
@@ -150,7 +169,10 @@ fn counts(lines: &mut Lines, card: &Card) {
     if infra > 0 {
         lines.one(
             "",
-            format!("{} set aside as the machine's doing", text::plural(infra, "failure")),
+            format!(
+                "{} set aside as the machine's doing",
+                text::plural(infra, "failure")
+            ),
         );
     }
     let alone = card.alone();
@@ -181,7 +203,11 @@ fn of_group(group: &Group, names: &Names<'_>) -> Vec<String> {
         Role::Cleaner => ("with it between", "without"),
         Role::Neighbour => ("beside it", "without"),
     };
-    lines.extend(words::arms(group, arms).into_iter().map(|line| format!("  {line}")));
+    lines.extend(
+        words::arms(group, arms)
+            .into_iter()
+            .map(|line| format!("  {line}")),
+    );
     lines
 }
 
@@ -239,7 +265,10 @@ fn seen(lines: &mut Lines, card: &Card) {
             ]
         }),
     );
-    let signature = card.found.as_ref().and_then(|found| found.signature.as_ref());
+    let signature = card
+        .found
+        .as_ref()
+        .and_then(|found| found.signature.as_ref());
     if let Some(signature) = signature {
         lines.one("message", escape::terminal(signature.as_bytes()));
     }
@@ -265,5 +294,8 @@ fn probes(lines: &mut Lines, card: &Card, names: &Names<'_>) {
     if skipped > 0 {
         lines.one("", format!("… {} earlier", text::count(skipped as u64)));
     }
-    lines.add("", card.asked[skipped..].iter().map(|asked| asked.line(names)));
+    lines.add(
+        "",
+        card.asked[skipped..].iter().map(|asked| asked.line(names)),
+    );
 }
