@@ -1,10 +1,11 @@
--- Every test that any revision of a suite listed, by name.
+-- Every test that a suite ever listed, by row.
 -- params:  :suite_id
--- returns: name
-SELECT DISTINCT test.name AS name
-FROM suite
-JOIN revision ON revision.suite_id = suite.id
-JOIN test_list_entry ON test_list_entry.list_id = revision.list_id
-JOIN test ON test.id = test_list_entry.test_id
-WHERE suite.suite_id = :suite_id
-ORDER BY test.name;
+-- returns: id, name
+SELECT test.id AS id, test.name AS name
+FROM test
+WHERE test.id IN (SELECT test_list_entry.test_id
+                  FROM suite
+                  JOIN revision ON revision.suite_id = suite.id
+                  JOIN test_list_entry ON test_list_entry.list_id = revision.list_id
+                  WHERE suite.suite_id = :suite_id)
+ORDER BY test.id;

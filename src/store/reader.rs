@@ -431,15 +431,6 @@ impl Reader {
         Ok(row)
     }
 
-    /// Returns every test that any revision of a suite listed, by name.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn tests(&self, suite: SuiteId) -> Result<Vec<TestId>, StoreError> {
-        let values = named_params! { ":suite_id": suite.bits() };
-        sql::TESTS_OF_SUITE.all(&self.connection, values, |row| rows::test_name(row, "name"))
-    }
-
     /// Is a test of exactly this name in any registered revision? Returns its row.
     ///
     /// # Errors
