@@ -68,18 +68,23 @@ fn said<'a>(
     fault: &str,
     names: impl IntoIterator<Item = &'a TestId>,
 ) -> Failure {
-    let typed = escape::terminal(typed);
+    let typed = readable(typed);
     let failure = Failure::new(ExitCode::Usage, format!("{what} `{typed}` {fault}"));
     let names: Vec<String> = names
         .into_iter()
         .take(NEAR)
-        .map(|test| format!("`{}`", escape::terminal(test.as_bytes())))
+        .map(|test| format!("`{}`", readable(test.as_bytes())))
         .collect();
     if names.is_empty() {
         failure.hint("give its name as `soakhound list` prints it, or its handle")
     } else {
         failure.hint(format!("did you mean {}?", names.join(" or ")))
     }
+}
+
+/// Returns bytes as text for a failure, which escapes once more what could harm.
+fn readable(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| escape::terminal(bytes), str::to_owned)
 }
 
 /// Returns the names most like what was typed: those that hold it first, then those a few letters away.
