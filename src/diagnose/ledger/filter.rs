@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::{Segment, count};
-
-/// Below this rate elsewhere a failure is unexpected.
-const UNEXPECTED: f64 = 0.02;
+use crate::{
+    model::Count,
+    stats::burst::{UNEXPECTED_RATE, is_burst, leave_one_out},
+};
 
 /// In a burst, failures of tests with a lower rate elsewhere are set aside; others would have come anyway.
 const SET_ASIDE: f64 = 0.3;
@@ -14,12 +15,10 @@ const SET_ASIDE: f64 = 0.3;
 const LEAST: u32 = 3;
 
 /// Flaky tests that fail for the first time, per trial and 1 / iterations: a twentieth of all tests flaky, with
-/// rates spread evenly by magnitude from 0.0001 to 0.5, gives `0.05 / ln 5000`. Without it the first
-/// failures of a young hunt are taken for a burst; with ten times as much, bursts of its first ten iterations are not seen.
-const NEWLY_SEEN: f64 = 0.006;
-
-/// Chance below which that many unexpected failures are a burst.
-const RARE: f64 = 1e-4;
+/// rates spread evenly by magnitude from 0.0001 to 0.5, gives `0.05 / ln 5000`; four times that, since a burst counts
+/// a quarter of what it is told to expect. Without it the first failures of a young hunt are taken for a burst; with
+/// ten times as much, bursts of its first ten iterations are not seen.
+const NEWLY_SEEN: f64 = 0.024;
 
 /// Failures that came together and were set aside.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,14 +132,16 @@ impl Filter {
             totals.failures[test as usize].saturating_sub(aside)
         };
         let elsewhere = |test: &u32| {
-            let others = totals.trials[*test as usize].saturating_sub(1);
-            f64::from(failures_of(*test).saturating_sub(1)) / f64::from(others.max(1))
+            leave_one_out(Count {
+                failures: failures_of(*test).into(),
+                trials: totals.trials[*test as usize].into(),
+            })
         };
         let rate = |test: &u32| {
             let trials = totals.trials[*test as usize].max(1);
             f64::from(failures_of(*test)) / f64::from(trials)
         };
-        let low = |rate: &f64| *rate < UNEXPECTED;
+        let low = |rate: &f64| *rate < UNEXPECTED_RATE;
         let background: f64 = totals.failing.iter().map(rate).filter(low).sum();
         let mut held = BTreeMap::new();
         for number in &self.crowded {
@@ -149,7 +150,7 @@ impl Filter {
                 .failed
                 .iter()
                 .copied()
-                .filter(|test| elsewhere(test) < UNEXPECTED)
+                .filter(|test| elsewhere(test) < UNEXPECTED_RATE)
                 .collect();
             if count(odd.len()) < LEAST {
                 continue;
@@ -159,8 +160,8 @@ impl Filter {
             let share = started / f64::from(segment.tests.max(1));
             #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 iterations")]
             let newly = NEWLY_SEEN * started / totals.iterations.max(1) as f64;
-            let expected = 0.02 + 0.25 * (background - own).max(0.0) * share + newly;
-            if poisson_tail(count(odd.len()), expected) < RARE {
+            let rates = (background - own).max(0.0) * share;
+            if is_burst(count(odd.len()), rates + newly) {
                 let tests = segment.failed.iter().copied();
                 let tests = tests.filter(|test| elsewhere(test) < SET_ASIDE);
                 held.insert(*number, tests.collect());
@@ -193,19 +194,4 @@ fn per_test(held: &BTreeMap<u32, Vec<u32>>) -> BTreeMap<u32, u32> {
         *per_test.entry(*test).or_default() += 1;
     }
     per_test
-}
-
-/// P(X >= `least`) for a Poisson X.
-fn poisson_tail(least: u32, mean: f64) -> f64 {
-    // Summed from the term at `least` on: one minus the head would lose a small tail.
-    let mut term = (0..least).fold((-mean).exp(), |term, x| term * mean / f64::from(x + 1));
-    let mut sum = 0.0;
-    for x in least.. {
-        sum += term;
-        term *= mean / f64::from(x + 1);
-        if term <= sum * 1e-12 && f64::from(x) > mean {
-            break;
-        }
-    }
-    sum.min(1.0)
 }

@@ -1,6 +1,9 @@
 //! [`Ledger`]: takes observations in the order of the plan and keeps all counters up to date.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use super::{
     bets::{Bets, Stand},
@@ -13,7 +16,11 @@ use super::{
 use crate::{
     diagnose::observation::{FactorDomain, Levels, Observation, Universe},
     model::Count,
-    stats::{Cell, Curve, Tables},
+    stats::{
+        Cell, Curve, Tables,
+        mass::{Unseen, unseen},
+        share::Shared,
+    },
 };
 
 /// Bets are kept from this many failures on: with fewer, no e-value of a mean over candidates gets anywhere.
@@ -23,7 +30,6 @@ const BET_FROM: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(super) modules: Vec<u32>,
-    pub(super) factors: Vec<FactorDomain>,
     /// Per factor: does it list its levels?
     listed: Vec<bool>,
     history: Vec<Segment>,
@@ -42,6 +48,9 @@ pub(crate) struct Ledger {
     coverage: Option<Coverage>,
     pub(super) suspects: BTreeMap<u32, Suspect>,
     pub(super) tables: Tables,
+    blank: Evidence,
+    polluting: OnceLock<Shared>,
+    setting: OnceLock<Shared>,
 }
 
 /// What is kept of a test once it has failed.
@@ -71,7 +80,6 @@ impl Ledger {
         Self {
             listed: factors.iter().map(is_listed).collect(),
             modules,
-            factors: factors.to_vec(),
             history: Vec::new(),
             counted: 0,
             iterations: 0,
@@ -85,6 +93,9 @@ impl Ledger {
             coverage: Coverage::new(&present),
             suspects: BTreeMap::new(),
             tables: Tables::new(4096),
+            blank: Evidence::of(tests),
+            polluting: OnceLock::new(),
+            setting: OnceLock::new(),
         }
     }
 
@@ -130,6 +141,8 @@ impl Ledger {
                 bets.strike(&self.struck);
             }
         }
+        self.polluting = OnceLock::new();
+        self.setting = OnceLock::new();
         let suspects = &self.suspects;
         changed.retain(|test| suspects.contains_key(test));
         changed
@@ -164,12 +177,68 @@ impl Ledger {
         suspect.map_or(&[], |suspect| &suspect.evidence.runs)
     }
 
-    /// Returns the evidence of a suspect.
-    ///
-    /// # Panics
-    /// When the test never was one.
+    /// Returns the evidence of a suspect; for other tests one without runs.
     pub(crate) fn evidence(&self, victim: u32) -> &Evidence {
-        &self.suspects[&victim].evidence
+        let suspect = self.suspects.get(&victim);
+        suspect.map_or(&self.blank, |suspect| &suspect.evidence)
+    }
+
+    /// Returns how many polluters a victim seems to have.
+    pub(crate) fn polluters(&self, victim: u32) -> f64 {
+        let suspect = self.suspects.get(&victim);
+        suspect.map_or(1.0, |suspect| suspect.curve.polluters())
+    }
+
+    /// Returns the prior that victims share over polluters, or over state-setters.
+    pub(crate) fn shared(&self, polluters: bool) -> &Shared {
+        let place = if polluters {
+            &self.polluting
+        } else {
+            &self.setting
+        };
+        place.get_or_init(|| {
+            // A brittle test fails nearly whenever its setter is not there: the others know nothing of setters.
+            let may =
+                |cell: Cell| polluters || 2 * u64::from(cell.failed) >= u64::from(cell.passed);
+            let scores: Vec<Vec<f64>> = self
+                .suspects
+                .iter()
+                .filter(|(test, suspect)| self.is_suspect(**test) && may(suspect.evidence.total))
+                .map(|(_, suspect)| self.scores(&suspect.evidence, polluters))
+                .collect();
+            let rows: Vec<&[f64]> = scores.iter().map(Vec::as_slice).collect();
+            Shared::learn(self.trials.len(), &rows)
+        })
+    }
+
+    fn scores(&self, evidence: &Evidence, polluters: bool) -> Vec<f64> {
+        if polluters {
+            return self.tables.scores(&evidence.before, evidence.total);
+        }
+        let swapped: Vec<Cell> = evidence.before.iter().map(|cell| cell.swapped()).collect();
+        self.tables.scores(&swapped, evidence.total.swapped())
+    }
+
+    /// ln of how much better "many polluters" fits the recorded runs than one rate.
+    pub(super) fn many(&self, victim: u32) -> f64 {
+        let suspect = self.suspects.get(&victim);
+        suspect.map_or(f64::NEG_INFINITY, |suspect| suspect.curve.ln_bf_many())
+    }
+
+    /// Is there a factor whose levels never come twice?
+    pub(super) fn has_numbers(&self) -> bool {
+        self.listed.iter().any(|listed| !listed)
+    }
+
+    /// Returns what can be said of failures not yet seen; `None` before the first iteration.
+    pub(crate) fn unseen(&self) -> Option<Unseen> {
+        let failed = |times: u64| {
+            let failing = self.failing.iter();
+            failing
+                .filter(|test| self.soak(**test).failures == times)
+                .count() as u64
+        };
+        unseen(self.iterations, failed(1), failed(2))
     }
 
     /// Returns the evidence of the runs that none of `groups` precedes completely, in whatever order.
