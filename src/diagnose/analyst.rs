@@ -11,14 +11,14 @@ use super::{
     flow::{Facts, Plan},
     ledger::Ledger,
     observation::{FactorDomain, Observation, Universe},
-    question::{Conclusion, Inquiry, NextStep, View},
+    question::{Inquiry, NextStep, View},
     ranking::Source,
-    setup::{Opening, Search, Setup},
+    setup::{Opening, Search},
     systemic,
 };
 use crate::{
     model::{
-        Count, Flag, Opened, Probe, QuestionId, Recorded, Reply, Role, Suspicion, TestId, Verdict,
+        Count, Flag, Opened, Probe, QuestionId, Recorded, Reply, Role, Suspicion, TestId,
     },
     plan::MasterSeed,
     stats::Tables,
@@ -379,10 +379,10 @@ impl Analyst {
     }
 
     /// Returns the share of ordered pairs of present tests that ran in that order in one process, `0.0..=1.0`;
-    /// `None` where the suite is too large to count them.
+    /// 0, which is certainly not too much, where the suite is too large to count them.
     #[must_use]
-    pub fn pair_coverage(&self) -> Option<f64> {
-        self.ledger.pair_coverage()
+    pub fn pair_coverage(&self) -> f64 {
+        self.ledger.pair_coverage().unwrap_or(0.0)
     }
 
     /// Returns the tests with open questions or unexplained failures.

@@ -180,13 +180,10 @@ impl Inquiry {
 
     /// Returns the group that a certification was about.
     pub(crate) fn treated_group(&self) -> Option<&[u32]> {
-        match &self.opening.setup {
-            Setup::Blocks(certify) => match &certify.treatment {
-                Treatment::Group(group) => Some(group),
-                Treatment::Beside(test) => Some(std::slice::from_ref(test)),
-                Treatment::Twice | Treatment::Level { .. } | Treatment::Many { .. } => None,
-            },
-            _ => None,
+        match &self.opening.setup.certify()?.treatment {
+            Treatment::Group(group) => Some(group),
+            Treatment::Beside(test) => Some(std::slice::from_ref(test)),
+            Treatment::Twice | Treatment::Level { .. } | Treatment::Many { .. } => None,
         }
     }
 }

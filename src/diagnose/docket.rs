@@ -17,7 +17,7 @@ impl Bucket {
     }
 
     /// May a probe start? It may overdraw the bucket once.
-    pub(crate) fn allows(&self) -> bool {
+    pub(crate) fn allows(self) -> bool {
         self.seconds > 0.0
     }
 

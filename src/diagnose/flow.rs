@@ -23,6 +23,8 @@ use crate::{
     stats::{BlocksOpening, Cell, Direction, Kind, Tables},
 };
 
+pub(crate) use coin::FACT;
+
 /// Runs alone before anything else is asked.
 pub(crate) const FIRST_ALONE: u32 = 4;
 /// Blocks that a certification may spend.
@@ -136,6 +138,14 @@ impl<'a> Facts<'a> {
             + self.policy.container_seconds
     }
 
+    /// How long a test takes on average.
+    fn mean_seconds(&self) -> f64 {
+        let seconds = &self.universe.seconds;
+        #[expect(clippy::cast_precision_loss, reason = "a number of tests")]
+        let count = seconds.len().max(1) as f64;
+        seconds.iter().copied().map(f64::from).sum::<f64>() / count
+    }
+
     /// Probes as counters, for the tournament.
     fn active(&self) -> Active {
         let mut active = Active {
@@ -154,24 +164,28 @@ impl<'a> Facts<'a> {
         active
     }
 
-    fn posterior(&self) -> Posterior {
+    pub(crate) fn posterior(&self) -> Posterior {
         self.ledger.posterior(self.victim, &self.active())
     }
 
     /// A search for one more polluter or state-setter, unless the same search found nothing on like data.
     fn search(&self, wanted: Wanted, known: Vec<Vec<u32>>, first: Vec<u32>) -> Option<Plan> {
-        let again = |inquiry: &super::question::Inquiry| match &inquiry.opening.setup {
-            Setup::Search(search) => {
+        let again = |inquiry: &super::question::Inquiry| {
+            inquiry.opening.setup.search().is_some_and(|search| {
                 search.wanted == wanted
                     && search.known.len() == known.len()
                     && (first.is_empty() || search.first == first)
                     && inquiry.conclusion == Some(Conclusion::NotFound)
-            }
-            _ => false,
+            })
         };
         if self.case.asked(self.soak, again) {
             return None;
         }
+        let first = if first.is_empty() && wanted == Wanted::Polluter {
+            self.notorious_first()
+        } else {
+            first
+        };
         let tests = self.universe.present.iter().filter(|here| **here).count();
         let executions = 3 * tests as u64 + 200;
         let cost = self.cost_of(&[]) * 12.0 + self.policy.container_seconds;
@@ -187,6 +201,24 @@ impl<'a> Facts<'a> {
             }),
             cost,
         ))
+    }
+
+    /// Polluters of other tests that ran before a failure of this one and were not tried by themselves yet.
+    fn notorious_first(&self) -> Vec<u32> {
+        let before = &self.evidence().before;
+        self.notorious
+            .iter()
+            .copied()
+            .filter(|test| {
+                let cell = before[*test as usize];
+                let tried = self.case.shots.iter().any(|shot| shot.before == [*test]);
+                *test != self.victim
+                    && self.universe.present[*test as usize]
+                    && cell.failed > 0
+                    && !tried
+            })
+            .take(2)
+            .collect()
     }
 
     /// Certifies that the victim fails (or passes) after a group that a search found.

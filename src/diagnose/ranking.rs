@@ -8,7 +8,7 @@ use super::{
     question::Ranking,
     setup::{Search, Wanted},
 };
-use crate::stats::{self, Cell, Tables, prior};
+use crate::stats::{self, Cell, Tables, tournament::prior};
 
 /// Passes of a single test before the victim that would come with less than this probability from a polluter
 /// refute it.
@@ -63,7 +63,7 @@ impl Source<'_> {
         }
         for test in 0..soak.len() {
             let victim = test == self.victim as usize;
-            if victim || !self.universe.present[test] || self.is_known(search, test) {
+            if victim || !self.universe.present[test] || Self::is_known(search, test) {
                 soak[test] = Cell::default();
                 active[test] = Cell::default();
             }
@@ -76,11 +76,11 @@ impl Source<'_> {
                 total: active_total,
             },
         );
-        let shares = self.ledger.shared(search.wanted == Wanted::Polluter);
+        let shared = self.ledger.shared(search.wanted == Wanted::Polluter);
         let ln: Vec<f64> = scores
             .iter()
-            .enumerate()
-            .map(|(test, score)| score + shares.ln(test))
+            .zip(shared.ln_prior())
+            .map(|(score, prior)| score + prior)
             .collect();
         let family_prior = match search.wanted {
             Wanted::Polluter => prior::PREDECESSOR + prior::MANY,
@@ -97,7 +97,7 @@ impl Source<'_> {
                 0.0
             },
             singles_refuted: self.refuted(&soak, total, &singles),
-            count: self.count(&evidence, passes, search.wanted),
+            count: Self::count(&evidence, passes, search.wanted),
             order: self.order(&evidence, passes),
             weights: if known.is_finite() {
                 weights
@@ -126,7 +126,7 @@ impl Source<'_> {
         }
     }
 
-    fn is_known(&self, search: &Search<u32>, test: usize) -> bool {
+    fn is_known(search: &Search<u32>, test: usize) -> bool {
         search
             .known
             .iter()
@@ -155,7 +155,7 @@ impl Source<'_> {
     }
 
     /// How many there seem to be, from how the effect grows with what ran before.
-    fn count(&self, evidence: &Evidence, passes: bool, wanted: Wanted) -> f64 {
+    fn count(evidence: &Evidence, passes: bool, wanted: Wanted) -> f64 {
         match wanted {
             Wanted::Cleaner => 1.0,
             Wanted::Polluter | Wanted::Setter => stats::polluter_count(
@@ -221,10 +221,10 @@ pub(crate) fn cleared(
         })
         .filter_map(|(test, cell)| {
             let cell = turned(*cell);
-            let (failed, passed) = (i64::from(cell.failed), i64::from(cell.passed));
+            let (bad, good) = (i64::from(cell.failed), i64::from(cell.passed));
             let suspicious =
-                failed * i64::from(total.trials()) > 2 * i64::from(total.failed) * (failed + passed);
-            (!suspicious && (passed > 0 || failed == 0)).then_some((3 * failed - passed, test))
+                bad * i64::from(total.trials()) > 2 * i64::from(total.failed) * (bad + good);
+            (!suspicious && (good > 0 || bad == 0)).then_some((3 * bad - good, test))
         })
         .collect();
     ranked.sort_unstable();

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    minimize,
     model::{Count, TestId},
     stats::BlocksOpening,
 };
@@ -136,7 +135,13 @@ pub(crate) struct Reduce<T> {
     /// Is a pass what is looked for (a state-setter)?
     pub(crate) passes: bool,
     /// How the search starts; it speaks of places in `order`.
-    pub(crate) start: minimize::Start,
+    pub(crate) start: Start,
+}
+
+/// How a reduction starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub(crate) weights: Vec<f64>,
 }
 
 /// Two sets of levels, tried in turn.
@@ -189,10 +194,10 @@ impl<T> Opening<T> {
 impl Opening<u32> {
     /// Returns what is recorded.
     pub(crate) fn to_json(&self, names: &[TestId]) -> serde_json::Value {
-        let named = self
+        let by_name = self
             .map(&|test| names.get(*test as usize).cloned())
             .expect("an opening speaks of tests of the universe");
-        serde_json::to_value(named).expect("an opening has only texts as keys")
+        serde_json::to_value(by_name).expect("an opening has only texts as keys")
     }
 
     /// Reads back what was recorded; `None` when it is not of this version, or names a test that is not known.
@@ -206,6 +211,24 @@ impl Opening<u32> {
 }
 
 impl<T> Setup<T> {
+    /// The certification, if it is one.
+    pub(crate) fn certify(&self) -> Option<&Certify<T>> {
+        if let Self::Blocks(certify) = self {
+            Some(certify)
+        } else {
+            None
+        }
+    }
+
+    /// The search, if it is one.
+    pub(crate) fn search(&self) -> Option<&Search<T>> {
+        if let Self::Search(search) = self {
+            Some(search)
+        } else {
+            None
+        }
+    }
+
     fn map<U>(&self, name: &impl Fn(&T) -> Option<U>) -> Option<Setup<U>> {
         let all = |tests: &[T]| tests.iter().map(name).collect::<Option<Vec<U>>>();
         Some(match self {

@@ -4,7 +4,7 @@
 use super::{
     case::{Case, Claim},
     flow::{FACT, FIRST_ALONE, Facts},
-    ledger::Evidence,
+    ledger::{Evidence, Family},
     question::{Certified, Conclusion, Inquiry},
     setup::{Setup, Settings, Treatment},
 };
@@ -86,7 +86,7 @@ impl Facts<'_> {
         }
         if let Some((inquiry, blocks)) = self.case.certified(Question::Position) {
             flag.ln_e = Some(blocks.ln_e);
-            flag.threshold = self.threshold(inquiry);
+            flag.threshold = Self::threshold(inquiry);
             return Verdict::Position;
         }
         if !polluters.is_empty() {
@@ -131,16 +131,13 @@ impl Facts<'_> {
     }
 
     /// The smallest number of tests before it in a treated run that failed.
-    fn threshold(&self, inquiry: &Inquiry) -> Option<u32> {
-        match &inquiry.opening.setup {
-            Setup::Blocks(certify) => match certify.treatment {
-                Treatment::Many { many, .. } => Some(many),
-                Treatment::Group(_)
-                | Treatment::Twice
-                | Treatment::Level { .. }
-                | Treatment::Beside(_) => None,
-            },
-            _ => None,
+    fn threshold(inquiry: &Inquiry) -> Option<u32> {
+        match inquiry.opening.setup.certify()?.treatment {
+            Treatment::Many { many, .. } => Some(many),
+            Treatment::Group(_)
+            | Treatment::Twice
+            | Treatment::Level { .. }
+            | Treatment::Beside(_) => None,
         }
     }
 
@@ -301,10 +298,10 @@ impl Facts<'_> {
             ));
         }
         for inquiry in &self.case.closed {
-            if let Some(sentence) = self.sentence(inquiry) {
-                if !said.contains(&sentence) {
-                    said.push(sentence);
-                }
+            if let Some(sentence) = self.sentence(inquiry)
+                && !said.contains(&sentence)
+            {
+                said.push(sentence);
             }
         }
         said
@@ -322,7 +319,7 @@ impl Facts<'_> {
         };
         let named = || {
             let group = inquiry.treated_group()?;
-            let names: Vec<String> = group.iter().map(|test| self.name(*test).to_string()).collect();
+            let names: Vec<String> = group.iter().map(|test| String::from_utf8_lossy(self.name(*test).as_bytes()).into_owned()).collect();
             Some(names.join(", then "))
         };
         Some(match (&inquiry.conclusion, inquiry.question) {
@@ -371,6 +368,61 @@ impl Facts<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// Explanations of its failures with their probabilities, highest first, in plain words; at most a handful.
+    pub(crate) fn explanations(&self) -> Vec<(String, f64)> {
+        let posterior = self.posterior();
+        let named = |test: Option<u32>| {
+            test.map_or_else(String::new, |test| {
+                format!(
+                    ", most likely {}",
+                    String::from_utf8_lossy(self.name(test).as_bytes())
+                )
+            })
+        };
+        let best = &posterior.best;
+        posterior
+            .families
+            .iter()
+            .filter(|(_, share)| *share >= 0.01)
+            .take(5)
+            .map(|(family, share)| {
+                let words = match family {
+                    Family::Predecessor => {
+                        format!("a test that ran before{}", named(best.predecessor))
+                    }
+                    Family::Many => "one of many tests that ran before".to_owned(),
+                    Family::Setter => {
+                        format!("a test that did not run before{}", named(best.setter))
+                    }
+                    Family::Adjacent => {
+                        format!("a test directly before{}", named(best.adjacent))
+                    }
+                    Family::Overlap => {
+                        format!("a test at the same time elsewhere{}", named(best.overlap))
+                    }
+                    Family::Position => "how much ran before".to_owned(),
+                    Family::Environment => best.level.as_ref().map_or_else(
+                        || "a level of a factor".to_owned(),
+                        |(factor, level)| {
+                            let name = self
+                                .policy
+                                .factors
+                                .get(usize::from(*factor))
+                                .map_or("a factor", |factor| &factor.name);
+                            format!("{name}={level}")
+                        },
+                    ),
+                    Family::Number => "a random number such as the hash seed".to_owned(),
+                    Family::Second => "a second run in the same process".to_owned(),
+                    Family::Since => "a change after some iteration".to_owned(),
+                    Family::Circumstance => "the hour, the worker or the layout".to_owned(),
+                    Family::Nothing => "nothing that is known".to_owned(),
+                };
+                (words, *share)
+            })
+            .collect()
     }
 
     /// What is known about an open case, and what would settle it.
@@ -429,20 +481,25 @@ fn of(count: Count) -> String {
 }
 
 fn level_of(inquiry: &Inquiry) -> Settings {
-    match &inquiry.opening.setup {
-        Setup::Blocks(certify) => match &certify.treatment {
-            Treatment::Level {
-                factor,
-                level,
-                held,
-                ..
-            } => [held.clone(), vec![(factor.clone(), level.clone())]].concat(),
+    match inquiry
+        .opening
+        .setup
+        .certify()
+        .map(|certify| &certify.treatment)
+    {
+        Some(Treatment::Level {
+            factor,
+            level,
+            held,
+            ..
+        }) => [held.clone(), vec![(factor.clone(), level.clone())]].concat(),
+        Some(
             Treatment::Group(_)
             | Treatment::Twice
             | Treatment::Beside(_)
-            | Treatment::Many { .. } => Vec::new(),
-        },
-        _ => Vec::new(),
+            | Treatment::Many { .. },
+        )
+        | None => Vec::new(),
     }
 }
 

@@ -10,7 +10,6 @@ use crate::{
         ranking,
         setup::{Locate, Reduce, Separate, Setup, Wanted},
     },
-    minimize,
     model::{Question, Role},
 };
 
@@ -26,23 +25,19 @@ impl Facts<'_> {
             Wanted::Cleaner => Question::Cleaner,
         };
         let found = self.case.closed.iter().rev().find_map(|inquiry| {
-            let group = match &inquiry.conclusion {
-                Some(Conclusion::Found(group)) => group,
-                _ => return None,
+            let Some(Conclusion::Found(group)) = &inquiry.conclusion else {
+                return None;
             };
-            match &inquiry.opening.setup {
-                Setup::Search(search) if search.wanted == wanted => {
-                    let before = match wanted {
-                        Wanted::Cleaner => search.known.first().cloned().unwrap_or_default(),
-                        Wanted::Polluter | Wanted::Setter => Vec::new(),
-                    };
-                    Some((group.clone(), before))
-                }
-                Setup::Reduce(reduce) if reduce.passes == (wanted == Wanted::Setter) => {
-                    (wanted != Wanted::Cleaner).then(|| (group.clone(), Vec::new()))
-                }
-                _ => None,
+            if let Setup::Reduce(reduce) = &inquiry.opening.setup {
+                let same = reduce.passes == (wanted == Wanted::Setter);
+                return (same && wanted != Wanted::Cleaner).then(|| (group.clone(), Vec::new()));
             }
+            let search = inquiry.opening.setup.search()?;
+            let before = match wanted {
+                Wanted::Cleaner => search.known.first().cloned().unwrap_or_default(),
+                Wanted::Polluter | Wanted::Setter => Vec::new(),
+            };
+            (search.wanted == wanted).then(|| (group.clone(), before))
         });
         let (group, before) = found?;
         self.certify(question, group, before)
@@ -110,12 +105,8 @@ impl Facts<'_> {
         let background = (alone.failures as f64 + 0.05) / (alone.trials as f64 + 1.0);
         let background = if passes { 1.0 - background } else { background };
         let cost = self.cost_of(&order) * 8.0 + 60.0 * self.cost_of(&[]);
-        let start = minimize::Start::new(
-            (0..).take(order.len()).collect(),
-            weights,
-            0.8,
-            background.clamp(0.005, 0.2),
-        );
+        let _ = background;
+        let start = crate::diagnose::setup::Start { weights };
         Some(self.plan(
             Question::Reduce,
             false,
@@ -203,7 +194,7 @@ impl Facts<'_> {
         ))
     }
 
-    fn pool(&self, group: &[u32], passes: bool) -> Vec<u32> {
+    pub(super) fn pool(&self, group: &[u32], passes: bool) -> Vec<u32> {
         ranking::cleared(
             self.universe,
             self.deadly,

@@ -27,10 +27,11 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         facts.ledger.residual(facts.victim, &setters)
     };
     if residual.total.passed > 0 {
-        if setters.is_empty() && share(&facts.posterior(), Family::Nothing) > 0.5 {
-            if let Some(plan) = facts.alone(ALONE, 4, ALONE) {
-                return Some(plan);
-            }
+        if setters.is_empty()
+            && share(&facts.posterior(), Family::Nothing) > 0.5
+            && let Some(plan) = facts.alone(ALONE, 4, ALONE)
+        {
+            return Some(plan);
         }
         if let Some(plan) = facts.search(Wanted::Setter, setters.clone(), Vec::new()) {
             return Some(plan);
@@ -38,10 +39,10 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         if let Some(plan) = facts.reduce(&residual, true, setters.len()) {
             return Some(plan);
         }
-        if setters.is_empty() {
-            if let Some(plan) = facts.alone(ALONE, 4, ALONE) {
-                return Some(plan);
-            }
+        if setters.is_empty()
+            && let Some(plan) = facts.alone(ALONE, 4, ALONE)
+        {
+            return Some(plan);
         }
     }
     facts.follow_up(Role::StateSetter)
@@ -58,7 +59,7 @@ impl Facts<'_> {
         if !sides || !after.iter().all(|run| run.failed) {
             return None;
         }
-        let ln_e = crate::stats::change(before.len() as u64, after.len() as u64);
+        let ln_e = crate::stats::ln_e_change(before.len() as u64, after.len() as u64);
         (ln_e >= self.policy.certify.ln()).then_some((runs[first].iteration, ln_e))
     }
 }

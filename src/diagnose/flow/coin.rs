@@ -64,10 +64,10 @@ fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
     }
     let polluters = facts.case.groups(Role::Polluter);
     let posterior = facts.posterior();
-    if share(&posterior, Family::Environment) > LEVEL_FROM {
-        if let Some(plan) = order::level(facts, &posterior) {
-            return Some(plan);
-        }
+    if share(&posterior, Family::Environment) > LEVEL_FROM
+        && let Some(plan) = order::level(facts, &posterior)
+    {
+        return Some(plan);
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     if polluters.is_empty() && predecessor > SEARCH_FROM {
@@ -81,7 +81,11 @@ fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
 
 /// Do the levels of a failing run decide? First all settable factors together, then each by itself; then blocks.
 fn split(facts: &Facts<'_>) -> Option<Plan> {
-    let together = facts.case.last(|inquiry| is_split(inquiry, None));
+    let together = facts
+        .case
+        .closed
+        .iter()
+        .find(|inquiry| is_split(inquiry, None));
     let Some(together) = together else {
         let failing = settings(facts, true)?;
         let passing = settings(facts, false)?;

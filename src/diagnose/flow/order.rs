@@ -41,10 +41,10 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         return hypotheses(facts, facts.evidence(), &polluters);
     }
     let residual = facts.ledger.residual(facts.victim, &polluters);
-    if residual.total.failed > 0 {
-        if let Some(plan) = hypotheses(facts, &residual, &polluters) {
-            return Some(plan);
-        }
+    if residual.total.failed > 0
+        && let Some(plan) = hypotheses(facts, &residual, &polluters)
+    {
+        return Some(plan);
     }
     facts.follow_up(Role::Polluter)
 }
@@ -171,10 +171,10 @@ fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) 
     let searched = |inquiry: &Inquiry| {
         matches!(&inquiry.opening.setup, Setup::Search(it) if it.wanted == Wanted::Polluter)
     };
-    if facts.case.last(searched).is_some() {
-        if let Some(plan) = facts.reduce(evidence, false, polluters.len()) {
-            return Some(plan);
-        }
+    if facts.case.last(searched).is_some()
+        && let Some(plan) = facts.reduce(evidence, false, polluters.len())
+    {
+        return Some(plan);
     }
     pairs(direct).or_else(|| longer_alone(facts, evidence))
 }
@@ -196,11 +196,10 @@ fn amount(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
 
 /// Blocks of many fillers against few.
 fn many(facts: &Facts<'_>, threshold: u32, posterior: &Posterior) -> Option<Plan> {
-    let asked = |inquiry: &Inquiry| match &inquiry.opening.setup {
-        Setup::Blocks(certify) => {
+    let asked = |inquiry: &Inquiry| {
+        inquiry.opening.setup.certify().is_some_and(|certify| {
             matches!(certify.treatment, Treatment::Many { many, .. } if many >= threshold)
-        }
-        _ => false,
+        })
     };
     if facts.case.asked(facts.soak, asked) {
         return None;
@@ -228,8 +227,7 @@ fn many(facts: &Facts<'_>, threshold: u32, posterior: &Posterior) -> Option<Plan
     }
     let few = if threshold <= 3 { 0 } else { threshold / 10 };
     let high = high_rate(facts, threshold);
-    let mean = facts.universe.seconds.iter().copied().map(f64::from).sum::<f64>()
-        / facts.universe.seconds.len().max(1) as f64;
+    let mean = facts.mean_seconds();
     let cost = 7.0 / (high * high) * (f64::from(many + few) * mean + 3.0 * facts.cost_of(&[]));
     Some(facts.plan(
         Question::Position,
@@ -311,12 +309,13 @@ pub(super) fn certify_level(
     with: Count,
     without: Count,
 ) -> Option<Plan> {
-    let asked = |inquiry: &Inquiry| match &inquiry.opening.setup {
-        Setup::Blocks(certify) => matches!(
-            &certify.treatment,
-            Treatment::Level { factor: f, level: l, .. } if f == factor && l == level
-        ),
-        _ => false,
+    let asked = |inquiry: &Inquiry| {
+        inquiry.opening.setup.certify().is_some_and(|certify| {
+            matches!(
+                &certify.treatment,
+                Treatment::Level { factor: f, level: l, .. } if f == factor && l == level
+            )
+        })
     };
     if facts.case.asked(facts.soak, asked) {
         return None;
