@@ -1,0 +1,96 @@
+//! What a probe showed, read from its record.
+
+use crate::{
+    model::{Answer, FactorLevel, Outcome, Probe, Reply, SegmentEnd, TestId, TrialRecord},
+    store::SegmentRow,
+};
+
+/// Milliseconds in an hour.
+const HOUR_MS: f64 = 3_600_000.0;
+
+/// Returns what a probe showed. `segments` are those of its last attempt, in the order they ran: one for each of
+/// its processes that started. Whatever leaves a doubt makes it void.
+pub(super) fn reply(
+    probe: &Probe<TestId>,
+    levels: &[FactorLevel],
+    segments: &[SegmentRow],
+) -> Reply<TestId> {
+    let whole = segments.len() == probe.processes.len() && segments.iter().all(can_be_believed);
+    let shown: Vec<Answer> = match segments.last() {
+        Some(last) if whole => last
+            .trials
+            .iter()
+            .filter(|trial| trial.test == probe.victim)
+            .map(answer)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let asked = probe.processes.last().map_or(0, |order| {
+        let of_victim = order.iter().filter(|(test, _)| *test == probe.victim);
+        of_victim.count()
+    });
+    // A first run that killed the process leaves no second: that second is what was asked about.
+    let answer = match shown.last() {
+        Some(answer) if shown.len() == asked => *answer,
+        _ => Answer::Void,
+    };
+    let seconds = segments.iter().filter_map(|segment| {
+        let ended = segment.close.as_ref()?.ended.0;
+        Some(ended.saturating_sub(segment.open.started.0))
+    });
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "times of this century are exact to the microsecond"
+    )]
+    Reply {
+        answer,
+        first: shown.first().copied().filter(|_| asked > 1),
+        levels: levels
+            .iter()
+            .map(|level| (level.factor.clone(), level.level.clone()))
+            .collect(),
+        died_in: segments.iter().find_map(|segment| died_in(segment, probe)),
+        hours: segments
+            .first()
+            .map_or(0.0, |segment| segment.open.started_at.0 as f64 / HOUR_MS),
+        seconds: seconds.map(|micros| micros as f64 / 1e6).sum(),
+    }
+}
+
+fn answer(trial: &TrialRecord) -> Answer {
+    match trial.outcome {
+        Outcome::Passed => Answer::Passed,
+        outcome if outcome.is_failing() => Answer::Failed,
+        _ => Answer::Void,
+    }
+}
+
+/// Did the process run what it was asked to, in that order, as far as it came?
+fn can_be_believed(segment: &SegmentRow) -> bool {
+    segment.close.as_ref().is_some_and(|close| {
+        let ran = match close.end {
+            SegmentEnd::Completed
+            | SegmentEnd::Timeout
+            | SegmentEnd::Crashed
+            | SegmentEnd::Oom => true,
+            SegmentEnd::Interrupted
+            | SegmentEnd::Infra
+            | SegmentEnd::Untrusted
+            | SegmentEnd::Uncollected => false,
+        };
+        ran && !close.order_differs
+    })
+}
+
+/// The test in which a process died, unless it is the victim: that one's own outcome tells.
+fn died_in(segment: &SegmentRow, probe: &Probe<TestId>) -> Option<TestId> {
+    let close = segment.close.as_ref()?;
+    let died = matches!(
+        close.end,
+        SegmentEnd::Timeout | SegmentEnd::Crashed | SegmentEnd::Oom
+    );
+    close
+        .running
+        .clone()
+        .filter(|test| died && *test != probe.victim)
+}
