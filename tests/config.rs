@@ -72,7 +72,8 @@ fn settings_of_a_plain_file_are_the_defaults() {
 fn settings_take_every_key_of_the_file() {
     let text = "[suite]\nname = \"ledger\"\nroot = \"sub\"\nrunner = \"pytest\"\npython = \"venv/bin/python\"\n\
         args = [\"-q\", \"a b\"]\nenv_allow = [\"CI\"]\n\
-        [hunt]\nworkers = 0x10\nci_shards = 8\nprobe_share = 0\nmax_shard = \"1h30m\"\n\
+        [hunt]\nworkers = 0x10\nci_shards = 8\nprobe_share = 0\nmax_shard = \"1h30m\"\nprobe_limit = 1\non_flag = [\"mail\", \"me\"]\non_stop = [\"bell\"]\n\
+        [factors]\nTZ = [\"UTC\", \"Asia/Tokyo\"]\nPYTHONHASHSEED = [\"0\", \"1\"]\n\
         [limits]\ntest = \"90s\"\nshard = \"30m\"\nmemory = \"512MiB\"\ncpus = 1.5\npids = 64\ntmp = \"100MB\"\noutput_per_test = \"1KiB\"\n\
         [store]\npath = \"night.db\"\nkeep_logs = \"7d\"\nlog_budget = \"1GB\"\nmin_free = \"5GiB\"\n\
         [report]\ntz = \"UTC\"\n";
@@ -91,6 +92,19 @@ fn settings_take_every_key_of_the_file() {
         (16, 8)
     );
     assert_eq!(settings.hunt.max_shard, Duration::from_mins(90));
+    assert!((settings.hunt.probe_limit - 1.0).abs() < f64::EPSILON);
+    assert_eq!(settings.hunt.on_flag, ["mail", "me"]);
+    assert_eq!(settings.hunt.on_stop, ["bell"]);
+    let factors: Vec<_> = settings
+        .factors
+        .iter()
+        .map(|factor| (&*factor.name, factor.levels.join(" ")))
+        .collect();
+    let expected = [("PYTHONHASHSEED", "0 1"), ("TZ", "UTC Asia/Tokyo")];
+    assert_eq!(
+        factors,
+        expected.map(|(name, levels)| (name, levels.to_owned()))
+    );
     assert_eq!(
         settings.limits.shard,
         ShardLimit::Fixed(Duration::from_mins(30))
@@ -208,7 +222,7 @@ fn unknown_key_is_shown_in_its_line_with_the_near_and_the_valid_ones() {
     let shown = Failure::from(load(folder.path()).unwrap_err()).render(false);
     let expected = format!(
         "error: cannot use `{}`, line 5, column 1\n  cause: unknown key `wrokers` in [hunt]\n    |\n  5 | wrokers = 2\n    \
-         | ^^^^^^^\n  hint: did you mean `workers`\n  hint: valid here: `workers`, `ci_shards`, `probe_share`, `max_shard`\n",
+         | ^^^^^^^\n  hint: did you mean `workers`\n  hint: valid here: `workers`, `ci_shards`, `probe_share`, `max_shard`, `probe_limit`, `on_flag`, `on_stop`\n",
         file.display()
     );
     assert_eq!(shown, expected);
@@ -354,6 +368,58 @@ fn every_impossible_value_points_at_the_value() {
 }
 
 #[test]
+fn every_impossible_hook_and_factor_points_at_the_value() {
+    for (lines, place, reason) in [
+        (
+            "[hunt]\nprobe_limit = -1",
+            "line 5, column 15",
+            "a share from 0.0 to 10.0",
+        ),
+        (
+            "[hunt]\non_flag = \"mail\"",
+            "line 5, column 11",
+            "a program and its arguments",
+        ),
+        (
+            "[factors]\nTZ = \"UTC\"",
+            "line 5, column 6",
+            "factor `TZ` must be a list of 1 to 16",
+        ),
+        (
+            "[factors]\nTZ = []",
+            "line 5, column 6",
+            "a list of 1 to 16 different levels",
+        ),
+        (
+            "[factors]\nTZ = [\"UTC\", \"UTC\"]",
+            "line 5, column 14",
+            "a list of 1 to 16 different levels",
+        ),
+        (
+            "[factors]\nTZ = [\"UTC\", 3]",
+            "line 5, column 14",
+            "a text of at most 63 bytes",
+        ),
+        (
+            "[factors]\nPYTHONHASHSEED = [\"random\"]",
+            "line 5, column 19",
+            "a number from 0 to 4294967295",
+        ),
+        (
+            "[factors]\nSOAKHOUND_COIN = [\"1\"]",
+            "line 5, column 1",
+            "none that begins with `SOAKHOUND`",
+        ),
+    ] {
+        let shown = refusal(format!("{PLAIN}{lines}\n"));
+        assert!(
+            shown.contains(place) && shown.contains(reason),
+            "{lines:?}\n{shown}"
+        );
+    }
+}
+
+#[test]
 fn hostile_bytes_are_refused_without_reaching_the_terminal() {
     let shown = refusal(b"[suite]\nname = \"\x1b[2J\xff\"\n");
     assert!(
@@ -417,6 +483,7 @@ fn init_shows_every_key_with_the_default_that_holds() {
         "#cpus",
         "#path",
         "#tz",
+        "#TZ",
         "#python",
         "#workers",
         "#ci_shards",

@@ -194,6 +194,15 @@ runner = "{runner}"
 #probe_share = 0.3
 # Orders whose longest shard is predicted to take longer are not drawn.
 #max_shard = "30m"
+# Once its iterations are complete, a hunt goes on for open questions: for this share of the time they took.
+#probe_limit = 0.5
+# Programs with arguments to run for each flag, and when the hunt stops; they read JSON from their input.
+#on_flag = []
+#on_stop = []
+
+[factors]
+# Variables that each shard draws at random from a list, so that a hunt finds tests that depend on them.
+#TZ = ["UTC", "Pacific/Kiritimati"]
 
 [limits]
 # A test that runs longer is killed and recorded as `timeout`.

@@ -4,6 +4,7 @@ mod again;
 mod completions;
 mod db;
 mod doctor;
+pub mod factors;
 mod failure;
 mod hunt;
 pub mod init;

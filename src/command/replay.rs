@@ -89,7 +89,13 @@ async fn replay(
         context.console.note(what);
         return Ok(stopping.ending().aborted());
     };
-    let target = resolve(token, suite, place.tests(), reader.as_ref())?;
+    let target = resolve(
+        token,
+        suite,
+        place.tests(),
+        &settings.factors,
+        reader.as_ref(),
+    )?;
     show.target(token, &target, settings)?;
     if arguments.strict && !target.drift.is_empty() {
         return show.conclusion(&target, &[], None);

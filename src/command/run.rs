@@ -11,11 +11,12 @@ use tokio::time::Instant;
 
 use super::{
     Context,
+    factors::{self, seed32, variables},
     hunt::{lease, recorded_config, register},
     junit,
     session::{Crew, Listed, Session, suite_key},
     stopping::{Stopping, block_on},
-    stream::{durations, factors, named, seed32, variables},
+    stream::{durations, named},
     summary, tokens,
 };
 use crate::{
@@ -295,7 +296,7 @@ fn plan(
                 trials: u32::try_from(order.len()).expect("an order has fewer than 2^32 places"),
                 order: ListDigest::of(order.iter().map(|(test, _)| test)),
                 explicit_order: Some(order.iter().map(|(test, _)| test.clone()).collect()),
-                factors: factors(seed, layout, shard),
+                factors: factors::levels(&settings.factors, &[], seed, layout, shard),
             };
             (plan, order)
         })

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    ffi::OsString,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,20 +12,17 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::factors::{self, seed32, variables};
 use crate::{
+    config::Factor,
     execute::{Assignment, Next, ShardEnd, Source},
-    model::{FactorLevel, Layout, ListDigest, ShardPlan, ShardState, SuiteId, TestId},
+    model::{Layout, ListDigest, ShardPlan, ShardState, SuiteId, TestId},
     plan::{
-        ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, Watermark, assign, factor,
+        ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, Watermark, assign,
         predicted_longest,
     },
     store::{OpenShard, Reader, RevisionId, StoreError, Writer},
 };
-
-/// The factor that every shard of a Python suite has.
-const HASH_SEED: &str = "PYTHONHASHSEED";
-/// Probability of one level of a factor that is uniform on 32 bits.
-const ONE_OF_2_POW_32: f64 = 1.0 / 4_294_967_296.0;
 
 /// Iterations between two looks at the recorded durations, once a hunt is under way.
 const RELOAD_EVERY: u64 = 16;
@@ -42,6 +38,8 @@ pub(super) struct Stream {
     pub(super) tests: Arc<Tests>,
     /// Recorded durations in default order.
     pub(super) durations: Vec<Option<Duration>>,
+    /// The factors of `[factors]`.
+    pub(super) factors: Vec<Factor>,
     /// Layouts with a longer predicted shard are not drawn.
     pub(super) max_shard: Duration,
     /// When the hunt ends, where that is known: shards that cannot end before are not drawn.
@@ -130,29 +128,6 @@ impl Open {
     }
 }
 
-/// Returns the factors of a shard and the variables that set them.
-pub(super) fn factors(seed: IterationSeed, layout: Layout, shard: u16) -> Vec<FactorLevel> {
-    let level = factor::number(seed, layout, shard, HASH_SEED);
-    vec![FactorLevel {
-        factor: HASH_SEED.to_owned(),
-        level: level.to_string(),
-        drawn_with: ONE_OF_2_POW_32,
-    }]
-}
-
-/// Returns the seed of the random generators of a shard's tests.
-pub(super) fn seed32(seed: IterationSeed, layout: Layout, shard: u16) -> u32 {
-    factor::number(seed, layout, shard, "random seed")
-}
-
-/// Returns the variables that a shard's factors set.
-pub(super) fn variables(factors: &[FactorLevel]) -> Vec<(OsString, OsString)> {
-    factors
-        .iter()
-        .map(|level| (OsString::from(&level.factor), OsString::from(&level.level)))
-        .collect()
-}
-
 /// Names the trials of an order.
 pub(super) fn named(order: &[Trial], tests: &Tests) -> Vec<(TestId, u8)> {
     order
@@ -224,7 +199,7 @@ impl Stream {
                 trials: u32::try_from(order.len()).expect("an order has fewer than 2^32 places"),
                 order: ListDigest::of(order.iter().map(|(test, _)| test)),
                 explicit_order: None,
-                factors: factors(planned.seed, planned.layout, shard),
+                factors: factors::levels(&self.factors, &[], planned.seed, planned.layout, shard),
             });
             orders.push(order);
         }

@@ -119,6 +119,14 @@ pub enum Problem {
         /// What was found.
         found: String,
     },
+    /// A factor with a name or with levels that it cannot have.
+    #[error("factor `{name}` must be {expected}")]
+    BadFactor {
+        /// Its name.
+        name: String,
+        /// What it, or one of its levels, can be.
+        expected: &'static str,
+    },
     /// A word that is none of a few.
     #[error("`{key}` cannot be `{found}`")]
     NotAChoice {
@@ -208,6 +216,9 @@ impl Problem {
             | Self::Absent { .. }
             | Self::WrongType { .. }
             | Self::BadValue { .. } => Vec::new(),
+            Self::BadFactor { .. } => {
+                vec!["such as `TZ = [\"UTC\", \"Pacific/Kiritimati\"]`".to_owned()]
+            }
         }
     }
 }

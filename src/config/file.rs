@@ -10,15 +10,16 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::factors;
 use super::fault::{ConfigError, Problem, Source, invalid};
 use super::section::{Section, refuse_unknown};
-use super::settings::{Runner, SuiteName};
+use super::settings::{Factor, Runner, SuiteName};
 use super::units::{ByteSize, Period};
 
 /// Most that is read of a configuration, in bytes: a thousand times a long one.
 const MAX_FILE: &str = "1MiB";
 
-/// Every section with its keys.
+/// Every section with its keys, but for `factors`, whose keys are the user's own.
 const SECTIONS: [(&str, &[&str]); 5] = [
     (
         "suite",
@@ -26,7 +27,15 @@ const SECTIONS: [(&str, &[&str]); 5] = [
     ),
     (
         "hunt",
-        &["workers", "ci_shards", "probe_share", "max_shard"],
+        &[
+            "workers",
+            "ci_shards",
+            "probe_share",
+            "max_shard",
+            "probe_limit",
+            "on_flag",
+            "on_stop",
+        ],
     ),
     (
         "limits",
@@ -43,7 +52,7 @@ const SECTIONS: [(&str, &[&str]); 5] = [
     ("store", &["path", "keep_logs", "log_budget", "min_free"]),
     ("report", &["tz"]),
 ];
-const SECTION_NAMES: [&str; 5] = ["suite", "hunt", "limits", "store", "report"];
+const SECTION_NAMES: [&str; 6] = ["suite", "hunt", "factors", "limits", "store", "report"];
 
 /// The most workers that a hunt takes: more containers than that need another machine.
 const MAX_WORKERS: u16 = 1_000;
@@ -61,6 +70,10 @@ pub(super) struct File {
     pub(super) ci_shards: Option<Spanned<u16>>,
     pub(super) probe_share: Option<Spanned<f64>>,
     pub(super) max_shard: Option<Spanned<Period>>,
+    pub(super) probe_limit: Option<Spanned<f64>>,
+    pub(super) on_flag: Option<Spanned<Vec<String>>>,
+    pub(super) on_stop: Option<Spanned<Vec<String>>>,
+    pub(super) factors: Vec<Factor>,
     pub(super) test: Option<Spanned<Period>>,
     pub(super) shard: Option<Spanned<Period>>,
     pub(super) memory: Option<Spanned<ByteSize>>,
@@ -119,14 +132,16 @@ pub(super) fn read(source: &Source) -> Result<File, ConfigError> {
         root: suite.plain("root", PATH)?,
         runner: suite.runner()?,
         python: suite.plain("python", PATH)?,
-        args: suite.list("args", "a list of texts without NUL", |arg| {
-            !arg.contains('\0')
-        })?,
+        args: suite.list("args", "a list of texts without NUL", is_argument)?,
         env_allow: suite.list("env_allow", "a list of names of variables", is_variable)?,
         workers: hunt.whole("workers", 1..=MAX_WORKERS, WORKERS)?,
         ci_shards: hunt.whole("ci_shards", 1..=MAX_WORKERS, WORKERS)?,
         probe_share: hunt.number("probe_share", 0.0..=0.9, "a share from 0.0 to 0.9")?,
         max_shard: hunt.period("max_shard")?,
+        probe_limit: hunt.number("probe_limit", 0.0..=10.0, "a share from 0.0 to 10.0")?,
+        on_flag: hunt.list("on_flag", PROGRAM, is_argument)?,
+        on_stop: hunt.list("on_stop", PROGRAM, is_argument)?,
+        factors: factors::read(source, document.get_ref().get("factors"))?,
         test: limits.period("test")?,
         shard: limits.period("shard")?,
         memory: limits.size(
@@ -153,6 +168,11 @@ pub(super) fn read(source: &Source) -> Result<File, ConfigError> {
 const NAME: &str = "a name of 1 to 100 characters without control characters";
 const PATH: &str = "a path without control characters";
 const WORKERS: &str = "a whole number from 1 to 1000";
+const PROGRAM: &str = "a program and its arguments, a list of texts without NUL";
+
+fn is_argument(argument: &str) -> bool {
+    !argument.contains('\0')
+}
 
 fn is_variable(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0'])

@@ -23,6 +23,8 @@ const TEST_LIMIT: &str = "10m";
 const LEAST_SHARD_LIMIT: Duration = Duration::from_mins(10);
 /// Part of a hunt's time for questions of its own.
 const PROBE_SHARE: f64 = 0.3;
+/// Share of a hunt's time that its open questions may take once its iterations are complete.
+const PROBE_LIMIT: f64 = 0.5;
 /// Layouts predicted to take longer are not drawn: an interrupted shard this long is a real loss.
 const MAX_SHARD: &str = "30m";
 /// Enough for a suite that starts servers, and few enough that a fork bomb stays small.
@@ -67,6 +69,7 @@ impl Settings {
         Ok(Self {
             suite,
             hunt,
+            factors: read.factors,
             limits,
             store: StoreSettings {
                 path,
@@ -104,20 +107,19 @@ fn suite(
         .as_ref()
         .map(|python| located(folder, Path::new(python.get_ref())));
     let from_flag = flags.python.as_ref().map(|python| located(start, python));
-    let list = |list: &Option<Spanned<Vec<String>>>| {
-        list.as_ref()
-            .map(|list| list.get_ref().clone())
-            .unwrap_or_default()
-    };
     Ok(SuiteSettings {
         id: SuiteId::of(read.name.as_str(), read.runner.word()),
         name: read.name.clone(),
         root,
         runner: read.runner,
         python: from_flag.or(from_file),
-        args: list(&read.args),
-        env_allow: list(&read.env_allow),
+        args: texts(read.args.as_ref()),
+        env_allow: texts(read.env_allow.as_ref()),
     })
+}
+
+fn texts(list: Option<&Spanned<Vec<String>>>) -> Vec<String> {
+    list.map(|list| list.get_ref().clone()).unwrap_or_default()
 }
 
 /// Joins a program's path to its folder; a bare name is left for `PATH`.
@@ -147,6 +149,12 @@ fn hunt(read: &File, flags: &Overrides, machine: Machine) -> HuntSettings {
             .as_ref()
             .map_or(PROBE_SHARE, |share| *share.get_ref()),
         max_shard: period(read.max_shard.as_ref(), MAX_SHARD),
+        probe_limit: read
+            .probe_limit
+            .as_ref()
+            .map_or(PROBE_LIMIT, |share| *share.get_ref()),
+        on_flag: texts(read.on_flag.as_ref()),
+        on_stop: texts(read.on_stop.as_ref()),
     }
 }
 

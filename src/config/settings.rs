@@ -116,6 +116,8 @@ pub struct Settings {
     pub suite: SuiteSettings,
     /// How a hunt goes about it.
     pub hunt: HuntSettings,
+    /// Section `[factors]`, sorted by name.
+    pub factors: Vec<Factor>,
     /// What a test, a shard and a container may use.
     pub limits: Limits,
     /// Where the results go.
@@ -154,6 +156,22 @@ pub struct HuntSettings {
     pub probe_share: f64,
     /// Layouts with a longer predicted shard are not drawn.
     pub max_shard: Duration,
+    /// How long a hunt whose iterations are complete goes on for its open questions, as a share of the time that
+    /// those took.
+    pub probe_limit: f64,
+    /// Program and arguments to run for each flag; empty for none.
+    pub on_flag: Vec<String>,
+    /// Program and arguments to run when a hunt stops; empty for none.
+    pub on_stop: Vec<String>,
+}
+
+/// One entry of section `[factors]`: a variable of the environment that every shard draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// Name of the variable.
+    pub name: String,
+    /// What it can be, each with the same probability; at least one, all different.
+    pub levels: Vec<String>,
 }
 
 /// Section `[limits]`: for one container, unless it says otherwise.

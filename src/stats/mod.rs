@@ -1,3 +1,31 @@
 //! The statistics of flakiness, all pure: rates with their intervals, bets and blocks that stay valid while
 //! someone watches, Bayes factors that rank explanations. Which test ran before which is not known here, and
-//! nothing is decided: [`crate::diagnose`] does that.
+//! nothing is decided: [`crate::diagnose`] does that. Everything that multiplies is kept as a natural logarithm.
+//!
+//! - [`rate`]: how often a test fails, with limits, and how many runs show it
+//! - [`blocks`]: certification by randomised blocks of runs
+//! - [`model_x`]: bets on the orders that we drew ourselves; e-BH
+//! - [`tournament`]: Bayes factors of explanations, their priors
+//! - [`special`]: beta functions that are right at large shapes
+
+#![expect(
+    clippy::many_single_char_names,
+    reason = "formulas keep the letters of their sources"
+)]
+
+pub mod blocks;
+#[cfg(test)]
+pub(crate) mod chance;
+pub mod model_x;
+pub mod rate;
+pub mod special;
+pub mod tournament;
+
+pub use blocks::{ArmCounts, Blocks, BlocksOpening, BlocksVerdict, Direction, Kind};
+pub use model_x::{Bets, ProbabilityBefore, e_bh};
+pub use rate::{
+    Repeats, clopper_pearson, confidence_sequence, jeffreys, never_failed_bound, repeats,
+    runs_to_see, wilson,
+};
+pub use special::{ln_mean, ln_sum, softmax};
+pub use tournament::{Active, Cell, Curve, Tables, polluter_count};

@@ -126,6 +126,7 @@ pub(super) async fn open(
         durations: durations(&reader, settings.suite.id, &listed.tests)?,
         reader: Reader::open(&settings.store.path)?,
         suite: settings.suite.id,
+        factors: settings.factors.clone(),
         max_shard: settings.hunt.max_shard,
         deadline: goal.deadline,
         iterations: goal.iterations,

@@ -8,7 +8,11 @@ use std::{
 
 use super::record::{Order, order_of_segment, order_of_shard, trials_of_shard};
 use crate::{
-    command::stream::{factors, named, seed32, variables},
+    command::{
+        factors::{self, seed32, variables},
+        stream::named,
+    },
+    config::Factor,
     error::{ExitCode, Failure},
     model::{Handle, ListDigest, Outcome, SuiteId, TestId},
     plan::{
@@ -110,7 +114,7 @@ pub(super) fn suite_of(token: &Token) -> Option<SuiteId> {
     }
 }
 
-/// Finds the order of a token in this checkout of `suite`.
+/// Finds the order of a token in this checkout of `suite`, whose `[factors]` are `listed`.
 ///
 /// # Errors
 /// [`Failure`] with 125 when it cannot be run here at all.
@@ -118,11 +122,12 @@ pub(super) fn resolve(
     token: &Token,
     suite: SuiteId,
     tests: &Tests,
+    listed: &[Factor],
     reader: Option<&Reader>,
 ) -> Result<Target, Failure> {
     match token {
         Token::Minimal(minimal) => of_handles(minimal, suite, tests, reader),
-        Token::Random(random) => of_seed(random, tests, reader),
+        Token::Random(random) => of_seed(random, tests, listed, reader),
         Token::Reference(reference) => of_row(*reference, suite, tests, reader),
     }
 }
@@ -242,7 +247,12 @@ fn known_as(
         .collect())
 }
 
-fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Target, Failure> {
+fn of_seed(
+    random: &Random,
+    tests: &Tests,
+    listed: &[Factor],
+    reader: Option<&Reader>,
+) -> Result<Target, Failure> {
     let here = shard(random.layout, random.seed, tests, random.shard)
         .map_err(|error| impossible(error.to_string()))?;
     let mut order = named(&here, tests);
@@ -265,7 +275,13 @@ fn of_seed(random: &Random, tests: &Tests, reader: Option<&Reader>) -> Result<Ta
     let setting = Setting {
         recorded_order: random.order,
         drift,
-        variables: variables(&factors(random.seed, random.layout, random.shard)),
+        variables: variables(&factors::levels(
+            listed,
+            &[],
+            random.seed,
+            random.layout,
+            random.shard,
+        )),
         seed32: seed32(random.seed, random.layout, random.shard),
         what: format!(
             "{} order, shard {} of {}, {}",
