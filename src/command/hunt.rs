@@ -1,7 +1,13 @@
 //! `hunt`: the soak loop. Resumes or begins, dispatches the stream, says what was seen.
 
+mod analysis;
+mod desk;
+mod evidence;
+mod hooks;
+mod news;
 mod opening;
 mod soak;
+mod source;
 
 pub(super) use opening::{lease, recorded_config, register};
 

@@ -1,12 +1,54 @@
-//! What a probe showed, read from its record.
+//! A probe on its way: the levels of its environment, what a worker gets, and what its record shows.
 
+use std::time::Duration;
+
+use super::factors::{self, seed32, variables};
 use crate::{
-    model::{Answer, FactorLevel, Outcome, Probe, Reply, SegmentEnd, TestId, TrialRecord},
-    store::SegmentRow,
+    config::Factor,
+    execute::Assignment,
+    model::{
+        Answer, FactorLevel, Layout, Outcome, Probe, Reply, SegmentEnd, TestId, TrialRecord,
+    },
+    plan::IterationSeed,
+    store::{PlannedProbe, SegmentRow},
 };
 
 /// Milliseconds in an hour.
 const HOUR_MS: f64 = 3_600_000.0;
+
+/// Returns the level of every factor in a probe: those that it fixes, the others drawn by its seed.
+pub(super) fn levels(
+    listed: &[Factor],
+    probe: &Probe<TestId>,
+    seed: IterationSeed,
+) -> Vec<FactorLevel> {
+    factors::levels(listed, &probe.factors, seed, Layout::PROBE, 0)
+}
+
+/// Returns what a worker gets for a planned probe.
+pub(super) fn assignment(shard: i64, planned: &PlannedProbe, predicted: Duration) -> Assignment {
+    Assignment {
+        shard,
+        attempts: 0,
+        order: planned.probe.processes.concat(),
+        cause: None,
+        predicted,
+        factors: variables(&planned.factors),
+        seed32: seed32(IterationSeed(planned.seed), Layout::PROBE, 0),
+    }
+}
+
+/// The answer of a probe that never ran.
+pub(super) fn nothing() -> Reply<TestId> {
+    Reply {
+        answer: Answer::Void,
+        first: None,
+        levels: Vec::new(),
+        died_in: None,
+        hours: 0.0,
+        seconds: 0.0,
+    }
+}
 
 /// Returns what a probe showed. `segments` are those of its last attempt, in the order they ran: one for each of
 /// its processes that started. Whatever leaves a doubt makes it void.
@@ -34,13 +76,13 @@ pub(super) fn reply(
         Some(answer) if shown.len() == asked => *answer,
         _ => Answer::Void,
     };
-    let seconds = segments.iter().filter_map(|segment| {
-        let ended = segment.close.as_ref()?.ended.0;
-        Some(ended.saturating_sub(segment.open.started.0))
+    let times = segments.iter().filter_map(|segment| {
+        let ended = segment.close.as_ref()?.ended;
+        Some(ended.since(segment.open.started))
     });
     #[expect(
         clippy::cast_precision_loss,
-        reason = "times of this century are exact to the microsecond"
+        reason = "wall clocks of this century fit"
     )]
     Reply {
         answer,
@@ -53,7 +95,7 @@ pub(super) fn reply(
         hours: segments
             .first()
             .map_or(0.0, |segment| segment.open.started_at.0 as f64 / HOUR_MS),
-        seconds: seconds.map(|micros| micros as f64 / 1e6).sum(),
+        seconds: times.sum::<Duration>().as_secs_f64(),
     }
 }
 

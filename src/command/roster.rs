@@ -83,13 +83,21 @@ impl Roster {
         self.all.module(test)
     }
 
+    /// Returns the name of a test.
+    pub(super) fn test(&self, test: u32) -> &TestId {
+        self.all.name(test)
+    }
+
+    /// Does the suite have this test now?
+    pub(super) fn has(&self, test: &TestId) -> bool {
+        self.index(test)
+            .is_some_and(|index| (index as usize) < self.present)
+    }
+
     /// Does the suite have all tests of this probe now?
     pub(super) fn can_run(&self, probe: &Probe<TestId>) -> bool {
-        let has = |test: &TestId| {
-            self.index(test)
-                .is_some_and(|index| (index as usize) < self.present)
-        };
-        probe.processes.iter().flatten().all(|(test, _)| has(test)) && probe.beside.iter().all(has)
+        let mut run = probe.processes.iter().flatten();
+        run.all(|(test, _)| self.has(test)) && probe.beside.iter().all(|test| self.has(test))
     }
 
     /// Names the tests of a batch.

@@ -3,7 +3,11 @@
 //! announces flags.
 
 use std::{
-    sync::{Arc, OnceLock},
+    fmt::Write as _,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -83,6 +87,8 @@ pub(super) struct Analysis {
     batches: mpsc::UnboundedReceiver<Asked>,
     rests: watch::Receiver<bool>,
     failed: Arc<OnceLock<StoreError>>,
+    /// Tests with a certified flag.
+    pub(super) flags: Arc<AtomicU64>,
     /// Rung when there is a batch, and when there will be none.
     pub(super) wake: Arc<Notify>,
     task: JoinHandle<(Hooks, Result<Findings, StoreError>)>,
@@ -95,6 +101,7 @@ impl Analysis {
         let (gives, batches) = mpsc::unbounded_channel();
         let (rest, rests) = watch::channel(false);
         let (wake, failed) = (Arc::new(Notify::new()), Arc::new(OnceLock::new()));
+        let flags = Arc::new(AtomicU64::new(0));
         let room = IN_FLIGHT * usize::from(herald.workers);
         let thinker = Thinker {
             herald,
@@ -102,6 +109,7 @@ impl Analysis {
             gives,
             rest,
             wake: Arc::clone(&wake),
+            flags: Arc::clone(&flags),
             room,
             in_flight: 0,
             until: None,
@@ -114,6 +122,7 @@ impl Analysis {
             batches,
             rests,
             failed,
+            flags,
             wake,
             task,
         }
@@ -170,6 +179,7 @@ struct Thinker {
     gives: mpsc::UnboundedSender<Asked>,
     rest: watch::Sender<bool>,
     wake: Arc<Notify>,
+    flags: Arc<AtomicU64>,
     /// Most probes in flight.
     room: usize,
     /// Probes that were given and not answered.
@@ -276,13 +286,11 @@ impl Thinker {
         flags: Vec<Flag>,
         keep: Keep,
     ) -> Result<Box<Desk>, StoreError> {
-        if flags.is_empty() {
-            return Ok(desk);
-        }
         let (desk, raised) = thought(desk, move |desk| desk.news(flags, keep)).await?;
         for raised in raised {
             self.herald.raise(&self.writer, raised).await?;
         }
+        self.flags.store(desk.findings().all, Ordering::Relaxed);
         Ok(desk)
     }
 
@@ -351,11 +359,13 @@ impl Herald {
         }
         let mut line = format!("flag    {}", news::sentence(&flag));
         if let Some(handle) = &handle {
-            line.push_str(&format!(": {}", self.again.with(&format!("show {handle}"))));
+            let show = self.again.with(&format!("show {handle}"));
+            write!(line, ": {show}").expect("a text takes everything");
         }
         if let Some(token) = &token {
             let replay = format!("replay {token} --repeat auto");
-            line.push_str(&format!("; {}", self.again.with(&replay)));
+            let replay = self.again.with(&replay);
+            write!(line, "; {replay}").expect("a text takes everything");
         }
         self.console.note(&line);
         self.hooks.flag(|| {

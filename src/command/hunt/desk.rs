@@ -17,7 +17,7 @@ use crate::{
     },
     diagnose::{Analyst, Policy},
     model::{
-        Answer, Flag, Probe, Question, Reply, ShardState, SuiteId, TestId, UnixMillis, Verdict,
+        Answer, Flag, Reply, ShardState, SuiteId, TestId, UnixMillis,
     },
     plan::{Handles, MasterSeed, Row, Tests},
     store::{AnalysisRow, FlagRow, ProbeRow, QuestionRow, Reader, StoreError},
@@ -76,7 +76,7 @@ pub(super) struct Desk {
     questions: Vec<QuestionRow>,
     /// The newest flag of each test as it is written.
     written: BTreeMap<Option<TestId>, Flag>,
-    /// Newest probe in which each test showed what it is asked about.
+    /// Newest probe in which each test failed.
     shown: BTreeMap<TestId, i64>,
     new: u64,
 }
@@ -125,7 +125,7 @@ impl Desk {
         let probes = self.questions.iter().flat_map(|row| &row.probes);
         for row in probes {
             if let Some(reply) = &row.reply
-                && shows(&row.probe, reply)
+                && reply.answer == Answer::Failed
             {
                 self.shown.insert(row.probe.victim.clone(), row.shard);
             }
@@ -187,7 +187,7 @@ impl Desk {
 
     /// Takes the answer of a probe. Returns the flags that this changed.
     pub(super) fn answer(&mut self, over: &Over, reply: &Reply<TestId>) -> Vec<Flag> {
-        if shows(&over.probe, reply) {
+        if reply.answer == Answer::Failed {
             self.shown.insert(over.probe.victim.clone(), over.shard);
         }
         let reply = self.roster.reply(reply);
@@ -322,7 +322,11 @@ impl Desk {
 
     /// Returns what is certified.
     pub(super) fn findings(&self) -> Findings {
-        let certified = |flag: &&Flag| flag.certified && flag.verdict != Verdict::Infrastructure;
+        // Nights of bad hosts and tests that are gone need no action.
+        let certified = |flag: &&Flag| {
+            let test = flag.test.as_ref();
+            flag.certified && test.is_some_and(|test| self.roster.has(test))
+        };
         Findings {
             new: self.new,
             all: self.written.values().filter(certified).count() as u64,
@@ -338,10 +342,4 @@ fn again(question: &QuestionRow, row: &ProbeRow) -> Asked {
         first: row.place,
         probes: vec![row.probe.clone()],
     }
-}
-
-/// Did the probe show what its test is suspected of? A state-setter is there to make it pass.
-fn shows(probe: &Probe<TestId>, reply: &Reply<TestId>) -> bool {
-    reply.answer == Answer::Failed && probe.question != Question::Setter
-        || reply.answer == Answer::Failed && probe.processes.iter().flatten().count() == 1
 }
