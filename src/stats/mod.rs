@@ -6,6 +6,8 @@
 //! - [`blocks`]: certification by randomised blocks of runs
 //! - [`model_x`]: bets on the orders that we drew ourselves; e-BH
 //! - [`tournament`]: Bayes factors of explanations, their priors
+//! - [`share`]: a prior over polluters that victims share
+//! - [`burst`], [`change`], [`mass`]: infrastructure nights, regressions, what was not seen yet
 //! - [`special`]: beta functions that are right at large shapes
 
 #![expect(
@@ -14,18 +16,25 @@
 )]
 
 pub mod blocks;
+pub mod burst;
 #[cfg(test)]
 pub(crate) mod chance;
+pub mod change;
+pub mod mass;
 pub mod model_x;
 pub mod rate;
+pub mod share;
 pub mod special;
 pub mod tournament;
 
 pub use blocks::{ArmCounts, Blocks, BlocksOpening, BlocksVerdict, Direction, Kind};
+pub use change::ln_e_change;
+pub use mass::{Unseen, unseen};
 pub use model_x::{Bets, ProbabilityBefore, e_bh};
 pub use rate::{
     Repeats, clopper_pearson, confidence_sequence, jeffreys, never_failed_bound, repeats,
     runs_to_see, wilson,
 };
+pub use share::Shared;
 pub use special::{ln_mean, ln_sum, softmax};
 pub use tournament::{Active, Cell, Curve, Tables, polluter_count};
