@@ -251,9 +251,21 @@ pub struct HuntArgs {
     /// Run this shell command when the hunt stops; it reads the summary as JSON from its input
     #[arg(long, value_name = "CMD")]
     pub on_stop: Option<String>,
+    /// End with 1 when there is a certified flag that needs action: any, or only new ones
+    #[arg(long, value_name = "new|any", value_enum, hide_possible_values = true)]
+    pub fail_on: Option<FailOn>,
     /// Answer with one JSON object at the end
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which flags make a command end with 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Those first certified by the newest hunt, or in the time of `--since`
+    New,
+    /// All that are certified and open
+    Any,
 }
 
 /// Arguments of `status`.

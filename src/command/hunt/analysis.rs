@@ -40,8 +40,8 @@ const LONGEST: f64 = 1e9;
 
 /// What the stream tells.
 enum Told {
-    /// Everything up to this iteration of the hunt, inclusive, is closed behind the watermark.
-    Closed(i64),
+    /// Another iteration is closed behind the watermark.
+    Closed,
     /// A probe is over and its shard closed.
     Ended(Box<Over>),
     /// No iteration is left: go on with the open questions, without a budget, for at most this share of the time
@@ -139,9 +139,9 @@ impl Analysis {
         }
     }
 
-    /// Says how far the iterations are closed.
-    pub(super) fn closed(&self, iteration: i64) {
-        self.tell(Told::Closed(iteration));
+    /// Says that another iteration is closed behind the watermark.
+    pub(super) fn closed(&self) {
+        self.tell(Told::Closed);
     }
 
     /// Says that a probe is over.
@@ -215,9 +215,7 @@ impl Thinker {
         while let Some(told) = hears.recv().await {
             let flags;
             (desk, flags) = match told {
-                Told::Closed(iteration) => {
-                    thought(desk, move |desk| desk.observe(iteration)).await?
-                }
+                Told::Closed => thought(desk, Desk::observe).await?,
                 Told::Ended(over) => {
                     self.in_flight -= 1;
                     self.answer(desk, *over).await?

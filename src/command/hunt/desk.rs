@@ -20,7 +20,7 @@ use crate::{
         Answer, Flag, Reply, ShardState, SuiteId, TestId, UnixMillis,
     },
     plan::{Handles, MasterSeed, Row, Tests},
-    store::{AnalysisRow, FlagRow, ProbeRow, QuestionRow, Reader, StoreError},
+    store::{AnalysisRow, Cursor, ProbeRow, QuestionRow, Reader, StoreError},
     suite::Runner,
 };
 
@@ -74,8 +74,8 @@ pub(super) struct Desk {
     analyst: Analyst,
     evidence: Evidence,
     questions: Vec<QuestionRow>,
-    /// The newest flag of each test as it is written.
-    written: BTreeMap<Option<TestId>, Flag>,
+    /// The newest flag of each test as it is written, and every systemic one.
+    written: BTreeMap<Key, Flag>,
     /// Newest probe in which each test failed.
     shown: BTreeMap<TestId, i64>,
     new: u64,
@@ -88,25 +88,25 @@ impl Desk {
     /// When the database cannot be read; so for all methods below.
     pub(super) fn open(start: DeskStart) -> Result<Self, StoreError> {
         let reader = Reader::open(&start.database)?;
-        let former = reader.tests(start.suite)?;
+        let listed = reader.tests_of(start.suite)?;
         let runner = start.runner;
+        let former = listed.iter().map(|(_, test)| test.clone());
         let roster = Roster::new(&start.tests, former, |test| runner.module_of(test));
         let universe = roster.universe(&start.durations);
         // One store asks each question once, whichever hunt it is that asks: so the coins are the store's.
         let coins = MasterSeed(u64::from(reader.database_id()?));
+        let factors = start.policy.factors.iter().map(|factor| factor.name.clone());
+        let cursor = Cursor::start(start.suite);
+        let mut evidence = Evidence::new(cursor, start.hunt, &listed, &roster, factors);
         let mut analyst = Analyst::new(universe, start.policy, coins);
-        let mut evidence = Evidence::new(start.suite, start.hunt);
         // Flags are compared with what is written once all is known: these are passing thoughts.
-        evidence.observe(&reader, &roster, &mut analyst, None)?;
+        evidence.observe(&reader, &roster, &mut analyst)?;
         let questions = reader.questions(start.suite)?;
         let recorded = questions.iter().map(|row| roster.question(&row.recorded()));
         analyst.restore(recorded.collect());
-        let written = reader.flags(start.suite, None)?;
+        let written = reader.flags(start.suite, UnixMillis(0))?;
         let mut desk = Self {
-            written: written
-                .into_iter()
-                .map(|row: FlagRow| (row.flag.test.clone(), row.flag))
-                .collect(),
+            written: written.into_iter().map(|row| row.flag).map(keyed).collect(),
             reader,
             suite: start.suite,
             tests: start.tests,
@@ -160,9 +160,8 @@ impl Desk {
         Ok(loose)
     }
 
-    /// Takes what closed since, and looks at every iteration of this hunt up to `closed`, inclusive. Returns the
-    /// flags that this changed.
-    pub(super) fn observe(&mut self, closed: i64) -> Result<Vec<Flag>, StoreError> {
+    /// Takes what closed since. Returns the flags that this changed.
+    pub(super) fn observe(&mut self) -> Result<Vec<Flag>, StoreError> {
         let Self {
             evidence,
             reader,
@@ -170,7 +169,7 @@ impl Desk {
             analyst,
             ..
         } = self;
-        evidence.observe(reader, roster, analyst, Some(closed))
+        evidence.observe(reader, roster, analyst)
     }
 
     /// Reads what a probe showed.
@@ -220,7 +219,8 @@ impl Desk {
         let handles = Handles::of(tests.names());
         let mut raised = Vec::new();
         for flag in flags {
-            let before = self.written.get(&flag.test);
+            let (key, flag) = keyed(flag);
+            let before = self.written.get(&key);
             let is_news = before.is_none_or(|before| Claim::of(before) != Claim::of(&flag));
             let has_grown =
                 before.is_some_and(|before| flag.soak.trials >= GROWN * before.soak.trials.max(1));
@@ -231,7 +231,7 @@ impl Desk {
             let was_certified = before.is_some_and(|before| before.certified);
             self.new += u64::from(flag.certified && !was_certified);
             let token = self.token(&flag, &handles)?;
-            self.written.insert(flag.test.clone(), flag.clone());
+            self.written.insert(key, flag.clone());
             raised.push(Raised {
                 handle: flag
                     .test
@@ -332,6 +332,14 @@ impl Desk {
             all: self.written.values().filter(certified).count() as u64,
         }
     }
+}
+
+/// What a flag is about: a test, or a moment in the life of the suite.
+type Key = (Option<TestId>, Option<u64>);
+
+fn keyed(flag: Flag) -> (Key, Flag) {
+    let since = flag.since_iteration.filter(|_| flag.test.is_none());
+    ((flag.test.clone(), since), flag)
 }
 
 /// A probe to be planned again.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    model::{Flag, Group, Role, TestId, Verdict},
+    model::{Flag, Group, HuntState, Role, TestId, Verdict},
     ui::{escape, text},
 };
 
@@ -133,6 +133,17 @@ pub(super) fn facts(suite: &str, hunt: i64, flag: &Flag, handle: Option<&str>, t
         "token": token,
         "repeat_for_95": flag.recipe.as_ref().map(|recipe| recipe.repeat),
         "says": sentence(flag),
+    })
+}
+
+/// Returns what a hook is told of a hunt that could not go on.
+pub(super) fn failed(suite: &str, hunt: i64, why: &str) -> Value {
+    json!({
+        "schema": "soakhound.hunt/1",
+        "suite": suite,
+        "hunt": hunt,
+        "state": HuntState::Failed.word(),
+        "reason": why,
     })
 }
 

@@ -54,16 +54,14 @@ pub(super) struct Mixed {
 
 impl Mixed {
     pub(super) fn new(stream: Stream, analysis: Analysis, probe_limit: f64) -> Self {
-        let told = stream.closed();
-        analysis.closed(told);
         Self {
+            told: stream.closed(),
             stream,
             analysis,
             probe_limit,
             probes: ProbeShards::default(),
             queue: VecDeque::new(),
             asked: BTreeMap::new(),
-            told,
             finishing: false,
         }
     }
@@ -117,7 +115,7 @@ impl Mixed {
         let closed = self.stream.closed();
         if closed > self.told {
             self.told = closed;
-            self.analysis.closed(closed);
+            self.analysis.closed();
         }
     }
 }
