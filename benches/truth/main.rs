@@ -31,6 +31,8 @@ mod options;
 mod peers;
 mod print;
 mod run;
+mod scale;
+mod table;
 
 use options::Options;
 
@@ -46,6 +48,8 @@ fn main() {
     match options.words.first().map(String::as_str) {
         Some("scenario") => run::scenarios(&options),
         Some("multi") => multi::multi(&options),
+        Some("scale") => scale::scale(&options),
+        Some("table") => table::table(&options),
         Some("nulls") => nulls::nulls(&options),
         Some(other) => print::line(&format!("error: there is no command `{other}`")),
         // `cargo bench` without arguments runs every bench: a short answer, then.

@@ -27,8 +27,20 @@ pub(crate) struct Setup {
     pub(crate) kill_every: Option<f64>,
     /// How long the queue of probes may take after the last iteration, as a share of the time until then.
     pub(crate) probe_limit: f64,
-    /// Are doubled, natural and coverage layouts and all others allowed?
     pub(crate) layouts: Layouts,
+    pub(crate) probing: Probing,
+    /// Does the soak end with the iteration in which a defective test first fails?
+    pub(crate) until_failure: bool,
+}
+
+/// When probes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probing {
+    /// As shipped: their share of the time, and some more after the last iteration.
+    Meanwhile,
+    /// Only after the last iteration.
+    Afterwards,
+    Never,
 }
 
 /// Which layouts may be drawn.
@@ -50,6 +62,8 @@ impl Setup {
             kill_every: None,
             probe_limit: 0.5,
             layouts: Layouts::All,
+            probing: Probing::Meanwhile,
+            until_failure: false,
         }
     }
 }
@@ -88,6 +102,8 @@ pub(crate) struct Found {
     pub(crate) lost_by_kills: u64,
     /// Seconds of simulated time.
     pub(crate) clock: f64,
+    /// Seconds of the processor that the analyst took.
+    pub(crate) analysis_seconds: f64,
 }
 
 struct ShardJob {
@@ -286,7 +302,9 @@ impl<'a> Hunt<'a> {
     fn next_work(&mut self) -> Option<Work> {
         if self.probes.is_empty() {
             let batch = match self.soaked_at {
-                None => self.analyst.propose(),
+                _ if self.setup.probing == Probing::Never => None,
+                None if self.setup.probing == Probing::Afterwards => None,
+                None => self.timed(Analyst::propose),
                 Some(at) if self.clock < at * (1.0 + self.setup.probe_limit) => {
                     self.last_questions()
                 }
@@ -299,19 +317,29 @@ impl<'a> Hunt<'a> {
         if let Some(probe) = self.probes.pop_front() {
             return Some(Work::Probe(probe));
         }
-        if self.shards.is_empty() && self.next_iteration < self.setup.iterations {
+        let is_over = self.soaked_at.is_some() || self.next_iteration >= self.setup.iterations;
+        if self.shards.is_empty() && !is_over {
             self.plan();
         }
         self.shards.pop_front().map(Work::Shard)
     }
 
     fn last_questions(&mut self) -> Option<Batch> {
-        if let Some(batch) = self.analyst.propose() {
-            return Some(batch);
-        }
-        let open = self.analyst.open_cases();
-        open.into_iter()
-            .find_map(|victim| self.analyst.propose_for(victim))
+        self.timed(|analyst| {
+            analyst.propose().or_else(|| {
+                let open = analyst.open_cases();
+                open.into_iter()
+                    .find_map(|victim| analyst.propose_for(victim))
+            })
+        })
+    }
+
+    /// Asks the analyst, and notes what that took of the processor.
+    fn timed<R>(&mut self, ask: impl FnOnce(&mut Analyst) -> R) -> R {
+        let start = processor_seconds();
+        let answer = ask(&mut self.analyst);
+        self.found.analysis_seconds += processor_seconds() - start;
+        answer
     }
 
     fn queue(&mut self, batch: Batch) {
@@ -624,8 +652,10 @@ impl<'a> Hunt<'a> {
                     segments,
                     seconds: ran.end - ran.start,
                 };
-                self.closed.insert(job.plan_index, closed);
-                self.advance(watch);
+                if self.soaked_at.is_none() {
+                    self.closed.insert(job.plan_index, closed);
+                    self.advance(watch);
+                }
             }
             (Work::Probe(job), Ran::Probe(reply)) => {
                 self.found.probe_executions += ran.executions;
@@ -633,7 +663,7 @@ impl<'a> Hunt<'a> {
                 let asked = self.questions.get_mut(&job.question).expect("it was asked");
                 *self.found.by_victim.entry(asked.victim).or_default() += ran.executions;
                 asked.probes[job.place as usize].1 = Some(reply.clone());
-                let flags = self.analyst.answer(job.question, job.place, &reply);
+                let flags = self.timed(|analyst| analyst.answer(job.question, job.place, &reply));
                 self.take(flags);
             }
             (Work::Shard(_), Ran::Probe(_)) | (Work::Probe(_), Ran::Shard(_)) => {
@@ -683,7 +713,8 @@ impl<'a> Hunt<'a> {
                     count.failures += u64::from(trial.showed == Showed::Failed);
                 }
             }
-            observe(&mut self.analyst, self.world, &closed);
+            let world = self.world;
+            self.timed(|analyst| observe(analyst, world, &closed));
             let iteration = closed.iteration;
             let (left, seconds) = self.left.get_mut(&iteration).expect("it was planned");
             *left -= 1;
@@ -697,14 +728,20 @@ impl<'a> Hunt<'a> {
             }
             self.left.remove(&iteration);
             self.observed_iterations = iteration + 1;
-            let flags = self.analyst.end_iteration(iteration, seconds);
+            let flags = self.timed(|analyst| analyst.end_iteration(iteration, seconds));
             if self.setup.kill_every.is_some() {
                 self.told.push(Told::End(iteration, seconds));
             }
             self.take(flags);
             watch(iteration, &mut self.analyst);
-            if self.observed_iterations == self.setup.iterations {
+            let has_failed = self.found.seen.values().any(|count| count.failures > 0);
+            if self.observed_iterations == self.setup.iterations
+                || (self.setup.until_failure && has_failed)
+            {
                 self.soaked_at = Some(self.clock);
+                self.shards.clear();
+                self.closed.clear();
+                return;
             }
         }
     }
@@ -813,4 +850,10 @@ fn observe(analyst: &mut Analyst, world: &World, closed: &Closed) {
             levels: &segment.levels,
         });
     }
+}
+
+/// Processor time of this thread so far, in seconds.
+fn processor_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

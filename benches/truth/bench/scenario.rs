@@ -2,7 +2,7 @@
 //! order that hides or shows it.
 
 use super::chance::Chance;
-use super::world::{Defect, Nature, THROTTLE, World};
+use super::world::{Defect, HASH, HOST, Nature, THROTTLE, TZ, World};
 
 /// What is planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,6 +215,175 @@ pub(crate) fn pairs(count: u32, victims: u32, shared: bool, seed: u64) -> World 
     for _ in 0..victims {
         let polluter = if shared { common } else { take() };
         world.plant(take(), polluted(vec![vec![polluter]]));
+    }
+    world
+}
+
+/// Makes a large suite with 200 defects of many kinds.
+pub(crate) fn large(count: u32, seed: u64) -> World {
+    let mut chance = Chance::new(seed, 3 << 20);
+    let mut world = World::healthy(count, &mut chance);
+    let mut free = chance.shuffled(count);
+    let mut take = || free.pop().expect("the suite is large enough");
+    for place in 0..200 {
+        let defect = match place % 10 {
+            0..=3 => polluted(vec![vec![take()]]),
+            4 => Defect::Brittle {
+                setters: vec![vec![take()]],
+                rate: 1.0,
+            },
+            5 => Defect::Nio { rate: 1.0 },
+            _ => {
+                let share = f64::from(place) / 200.0;
+                let rate = (0.004_f64.ln() * (1.0 - share) + 0.4_f64.ln() * share).exp();
+                Defect::Nod { rate }
+            }
+        };
+        world.plant(take(), defect);
+    }
+    world
+}
+
+/// Makes the suite of the method's own classification (`suitegen.py`): 58 defects of twelve kinds, and
+/// infrastructure noise.
+pub(crate) fn classes(count: u32, iterations: u64, seed: u64) -> World {
+    let mut chance = Chance::new(seed, 4 << 20);
+    let mut world = World::healthy(count, &mut chance);
+    (world.death, world.blip) = (0.004, 0.006);
+    world.ci_shards = 16;
+    let mut free = chance.shuffled(count);
+    let mut take = || free.pop().expect("the suite is large enough");
+    let mut planted = Vec::new();
+    for place in 0..14 {
+        let share = f64::from(place) / 13.0;
+        let rate = (0.004_f64.ln() * (1.0 - share) + 0.4_f64.ln() * share).exp();
+        planted.push(Defect::Nod { rate });
+    }
+    for (polluters, cleaners, rate, background) in [
+        (1, 0, 1.0, 0.0),
+        (1, 0, 1.0, 0.0),
+        (1, 0, 1.0, 0.0),
+        (1, 0, 1.0, 0.0),
+        (1, 0, 1.0, 0.0),
+        (3, 0, 1.0, 0.0),
+        (20, 0, 1.0, 0.0),
+        (1, 1, 1.0, 0.0),
+        (1, 4, 1.0, 0.0),
+        (1, 0, 0.7, 0.0),
+        (1, 0, 0.5, 0.0),
+        (1, 0, 0.35, 0.0),
+        (1, 0, 0.25, 0.005),
+    ] {
+        planted.push(Defect::Polluted {
+            groups: (0..polluters).map(|_| vec![take()]).collect(),
+            cleaners: (0..cleaners).map(|_| take()).collect(),
+            rate,
+            background,
+            in_files: false,
+        });
+    }
+    for _ in 0..2 {
+        planted.push(polluted(vec![vec![take(), take()]]));
+    }
+    for setters in [1, 1, 2, 3, 8] {
+        let setters = (0..setters).map(|_| vec![take()]).collect();
+        planted.push(Defect::Brittle { setters, rate: 1.0 });
+    }
+    planted.extend([1.0, 1.0, 1.0].map(|rate| Defect::Nio { rate }));
+    for polluters in [6, 25] {
+        let polluters = (0..polluters).map(|_| take()).collect();
+        let rate = 1.0;
+        planted.push(Defect::Adjacent { polluters, rate });
+    }
+    for (share, rate) in [(0.125, 0.9), (0.2, 0.6), (0.35, 0.8)] {
+        let threshold = (share * f64::from(count)) as u32;
+        planted.push(Defect::Position { threshold, rate });
+    }
+    for (factor, level, rate) in [
+        (TZ, 1, 1.0),
+        (THROTTLE, 1, 0.5),
+        (HASH, 1, 1.0),
+        (HOST, 2, 0.7),
+        (THROTTLE, 1, 0.15),
+    ] {
+        planted.push(Defect::Environment {
+            factor,
+            level,
+            rate,
+        });
+    }
+    planted.push(Defect::Night { rate: 0.6 });
+    let total: f64 = world.seconds.iter().sum();
+    for (share, rate) in [(0.01, 1.0), (0.005, 1.0), (0.004, 0.8)] {
+        let neighbour = take();
+        world.seconds[neighbour as usize] = total * share;
+        planted.push(Defect::Interference { neighbour, rate });
+    }
+    planted.extend((0..3).map(|_| Defect::Broken));
+    for share in [0.3, 0.5, 0.7, 0.85] {
+        let since = (iterations as f64 * share) as u64;
+        planted.push(Defect::Regression { since });
+    }
+    for defect in planted {
+        world.plant(take(), defect);
+    }
+    world
+}
+
+/// Makes a suite with one victim: `polluters` alternatives of `together` members each, some cleaners, and a rate.
+pub(crate) fn polluted_by(
+    count: u32,
+    [polluters, together, cleaners]: [u32; 3],
+    rate: f64,
+    seed: u64,
+) -> World {
+    let mut chance = Chance::new(seed, 5 << 20);
+    let mut world = World::healthy(count, &mut chance);
+    let mut free = chance.shuffled(count);
+    let mut take = || free.pop().expect("the suite is large enough");
+    let groups = (0..polluters)
+        .map(|_| (0..together).map(|_| take()).collect())
+        .collect();
+    let defect = Defect::Polluted {
+        groups,
+        cleaners: (0..cleaners).map(|_| take()).collect(),
+        rate,
+        background: 0.0,
+        in_files: false,
+    };
+    world.plant(take(), defect);
+    world
+}
+
+/// Makes a suite in which one polluter has so many victims.
+pub(crate) fn sharing(count: u32, victims: u32, seed: u64) -> World {
+    pairs(count, victims, true, seed)
+}
+
+/// Makes the suite of the method's exploring and confirming (`sim7_adaptive.py`): 24 victims of one to twenty
+/// polluters, one in six noisy, and 16 intermittent tests.
+pub(crate) fn mixed(count: u32, seed: u64) -> World {
+    let mut chance = Chance::new(seed, 6 << 20);
+    let mut world = World::healthy(count, &mut chance);
+    let mut free = chance.shuffled(count);
+    let mut take = || free.pop().expect("the suite is large enough");
+    for place in 0..24 {
+        let polluters = [1, 1, 1, 2, 5, 20][place % 6];
+        let rate = if place % 6 == 3 { 0.5 } else { 1.0 };
+        let groups = (0..polluters).map(|_| vec![take()]).collect();
+        let defect = Defect::Polluted {
+            groups,
+            cleaners: Vec::new(),
+            rate,
+            background: 0.0,
+            in_files: false,
+        };
+        world.plant(take(), defect);
+    }
+    for place in 0..16 {
+        let share = f64::from(place) / 15.0;
+        let rate = (0.005_f64.ln() * (1.0 - share) + 0.3_f64.ln() * share).exp();
+        world.plant(take(), Defect::Nod { rate });
     }
     world
 }

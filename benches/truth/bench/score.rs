@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use soakhound::model::{Flag, Role, TestId, Verdict};
 
 use super::hunt::Found;
-use super::world::{Defect, World};
+use super::world::{Defect, HOST, World};
 
 /// What is to be said of one test.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +16,12 @@ pub(crate) struct Due {
     pub(crate) groups: BTreeMap<Role, BTreeSet<BTreeSet<TestId>>>,
     /// Is one of the groups enough, because there are too many of them?
     pub(crate) any_group: bool,
+    /// Can it not be certified, because what decides can only be observed?
+    pub(crate) only_suspected: bool,
 }
+
+/// More alternatives than these need not all be named: their number is stated instead.
+const NAMED: usize = 3;
 
 /// How the answer about one test turned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,10 +99,16 @@ pub(crate) fn due(world: &World, defect: &Defect) -> Due {
         // A test that kills or blocks its own process now and then is intermittent like any other.
         Defect::Nod { .. } | Defect::Crash { .. } | Defect::Hang { .. } => vec![Verdict::Nod],
     };
+    any_group |= groups.values().any(|of_role| of_role.len() > NAMED);
+    let only_suspected = matches!(
+        defect,
+        Defect::Night { .. } | Defect::Environment { factor: HOST, .. }
+    );
     Due {
         verdicts,
         groups,
         any_group,
+        only_suspected,
     }
 }
 
@@ -113,7 +124,8 @@ pub(crate) fn mark(due: &Due, flag: Option<&Flag>, failures: u64) -> Mark {
     if names_innocent(due, flag) {
         return Mark::Innocent;
     }
-    if !flag.certified || flag.verdict == Verdict::Undetermined {
+    let is_certain = flag.certified || due.only_suspected;
+    if !is_certain || flag.verdict == Verdict::Undetermined {
         return if failures == 0 {
             Mark::Unseen
         } else {
@@ -176,6 +188,8 @@ pub(crate) struct Scored {
     pub(crate) iteration: Option<u64>,
     /// Executions of its own questions until then.
     pub(crate) executions: Option<u64>,
+    /// Executions of its own questions until a planted group was first named with certainty.
+    pub(crate) named: Option<u64>,
     /// Executions of its own questions until the end.
     pub(crate) all_executions: u64,
 }
@@ -197,6 +211,13 @@ pub(crate) fn score(world: &World, found: &Found) -> (Vec<Scored>, Slander) {
             said: flag.map(|flag| flag.verdict),
             iteration: first.map(|known| known.iteration),
             executions: first.map(|known| known.executions),
+            named: history
+                .iter()
+                .find(|known| {
+                    let has_others = known.flag.names_another();
+                    has_others && !names_innocent(&due, &known.flag)
+                })
+                .map(|known| known.executions),
             all_executions: found.by_victim.get(victim).copied().unwrap_or(0),
         });
     }
