@@ -95,7 +95,9 @@ async fn with_store(
         status,
     } = opened;
     let mut tally = Tally::resumed(&status);
-    let analysis = analyse(context, arguments, settings, &hunt, &stream, &listed, writer);
+    let analysis = analyse(
+        context, arguments, settings, &hunt, &stream, &listed, writer,
+    );
     let limit = arguments.probe_limit.unwrap_or(settings.hunt.probe_limit);
     let mut source = Mixed::new(stream, analysis, limit);
     let dispatched = dispatch(
@@ -145,7 +147,12 @@ async fn with_store(
     let facts = summary::facts(settings, &reader, hunt.id)?;
     hooks.stop(|| facts.clone()).await;
     summary::show(context, settings, &reader, hunt.id, arguments.json, reason)?;
-    answer(settings, dispatched, disk, judged(code, arguments.fail_on, findings))
+    answer(
+        settings,
+        dispatched,
+        disk,
+        judged(code, arguments.fail_on, findings),
+    )
 }
 
 /// Starts the analysis, with what it reads and who hears of its flags.

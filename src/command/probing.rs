@@ -6,9 +6,7 @@ use super::factors::{self, seed32, variables};
 use crate::{
     config::Factor,
     execute::Assignment,
-    model::{
-        Answer, FactorLevel, Layout, Outcome, Probe, Reply, SegmentEnd, TestId, TrialRecord,
-    },
+    model::{Answer, FactorLevel, Layout, Outcome, Probe, Reply, SegmentEnd, TestId, TrialRecord},
     plan::IterationSeed,
     store::{PlannedProbe, SegmentRow},
 };
@@ -102,8 +100,14 @@ pub(super) fn reply(
 fn answer(trial: &TrialRecord) -> Answer {
     match trial.outcome {
         Outcome::Passed => Answer::Passed,
-        outcome if outcome.is_failing() => Answer::Failed,
-        _ => Answer::Void,
+        Outcome::Failed | Outcome::Error | Outcome::Timeout | Outcome::Crashed | Outcome::Oom => {
+            Answer::Failed
+        }
+        Outcome::Skipped
+        | Outcome::Aborted
+        | Outcome::Lost
+        | Outcome::Infra
+        | Outcome::Untrusted => Answer::Void,
     }
 }
 
@@ -111,10 +115,9 @@ fn answer(trial: &TrialRecord) -> Answer {
 fn can_be_believed(segment: &SegmentRow) -> bool {
     segment.close.as_ref().is_some_and(|close| {
         let ran = match close.end {
-            SegmentEnd::Completed
-            | SegmentEnd::Timeout
-            | SegmentEnd::Crashed
-            | SegmentEnd::Oom => true,
+            SegmentEnd::Completed | SegmentEnd::Timeout | SegmentEnd::Crashed | SegmentEnd::Oom => {
+                true
+            }
             SegmentEnd::Interrupted
             | SegmentEnd::Infra
             | SegmentEnd::Untrusted

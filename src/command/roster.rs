@@ -68,7 +68,9 @@ impl Roster {
         Universe {
             names: self.all.names().to_vec(),
             modules: indexes.map(|test| self.all.module(test)).collect(),
-            present: (0..self.all.len()).map(|place| place < self.present).collect(),
+            present: (0..self.all.len())
+                .map(|place| place < self.present)
+                .collect(),
             seconds: (0..self.all.len()).map(seconds).collect(),
         }
     }
@@ -164,7 +166,11 @@ mod tests {
 
     fn roster() -> Roster {
         let tests = Tests::new(vec![test("a1"), test("b1"), test("b2")], module);
-        Roster::new(&tests, [test("b1"), test("a0"), test("c0"), test("a0")], module)
+        Roster::new(
+            &tests,
+            [test("b1"), test("a0"), test("c0"), test("a0")],
+            module,
+        )
     }
 
     fn probe(order: &[&str], beside: &[&str]) -> Probe<TestId> {
@@ -187,7 +193,10 @@ mod tests {
         assert_eq!(universe.names, names);
         assert_eq!(universe.present, [true, true, true, false, false]);
         assert_eq!(universe.modules, [0, 1, 1, 0, 2]);
-        assert_eq!(universe.seconds, [4.0; 5], "the median where nothing is known");
+        assert_eq!(
+            universe.seconds, [4.0; 5],
+            "the median where nothing is known"
+        );
     }
 
     #[test]

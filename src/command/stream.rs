@@ -17,10 +17,7 @@ use crate::{
     config::Factor,
     execute::{Assignment, ShardEnd},
     model::{Layout, ListDigest, ShardPlan, ShardState, SuiteId, TestId},
-    plan::{
-        ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, assign,
-        predicted_longest,
-    },
+    plan::{ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, assign, predicted_longest},
     store::{OpenShard, Reader, RevisionId, StoreError, Writer},
 };
 

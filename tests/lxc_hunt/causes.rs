@@ -16,7 +16,15 @@ fn explained(fixture: &str, iterations: &str) -> World {
     let began = std::time::Instant::now();
     let ended = world.expect(
         0,
-        &["hunt", "--iterations", iterations, "--workers", "2", "--seed", "3"],
+        &[
+            "hunt",
+            "--iterations",
+            iterations,
+            "--workers",
+            "2",
+            "--seed",
+            "3",
+        ],
     );
     println!(
         "{fixture}: {:.1} s, {} shards, {} probes\n{}",
@@ -26,7 +34,12 @@ fn explained(fixture: &str, iterations: &str) -> World {
         ended.stderr,
     );
     world.check();
-    assert_eq!(Cause::flagged(&world), *Truth::of(fixture).causes(), "{}", ended.stderr);
+    assert_eq!(
+        Cause::flagged(&world),
+        *Truth::of(fixture).causes(),
+        "{}",
+        ended.stderr
+    );
     world
 }
 

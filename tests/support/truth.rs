@@ -89,7 +89,9 @@ impl Cause {
     fn of(test: &toml::Value) -> Self {
         let names = |group: &toml::Value| -> BTreeSet<String> {
             let members = group.as_array().unwrap().iter();
-            members.map(|name| name.as_str().unwrap().to_owned()).collect()
+            members
+                .map(|name| name.as_str().unwrap().to_owned())
+                .collect()
         };
         let role = |(word, key): (&'static str, &str)| {
             let groups = test.get(key)?.as_array().unwrap().iter();
@@ -107,32 +109,31 @@ impl Cause {
             "SELECT test, verdict, coalesce(role, ''), coalesce(alternative, 0), coalesce(other, '') FROM flags \
              WHERE certified AND flag IN (SELECT max(flag) FROM flags GROUP BY test)",
         );
-        let mut found: BTreeMap<String, (String, BTreeMap<_, BTreeMap<String, BTreeSet<String>>>)> =
-            BTreeMap::new();
+        // Members by test, role and alternative: the rows of one group need not stand together.
+        let mut verdicts = BTreeMap::new();
+        let mut members: BTreeMap<[String; 3], BTreeSet<String>> = BTreeMap::new();
         for row in &rows {
-            let columns: Vec<&str> = row.split('|').collect();
-            let [test, verdict, role, alternative, other] = columns[..] else {
+            let columns: Vec<String> = row.split('|').map(str::to_owned).collect();
+            let Ok([test, verdict, role, alternative, other]) = <[String; 5]>::try_from(columns)
+            else {
                 panic!("a name holds a bar: {row}");
             };
-            let (_, groups) = found
-                .entry(test.to_owned())
-                .or_insert_with(|| (verdict.to_owned(), BTreeMap::new()));
-            if let Some((word, _)) = ROLES.iter().find(|(word, _)| *word == role) {
-                groups
-                    .entry(*word)
-                    .or_default()
-                    .entry(alternative.to_owned())
-                    .or_default()
-                    .insert(other.to_owned());
-            }
+            verdicts.insert(test.clone(), verdict);
+            let group = members.entry([test, role, alternative]).or_default();
+            group.insert(other);
         }
-        let cause = |(test, (verdict, groups)): (String, (String, BTreeMap<_, BTreeMap<_, _>>))| {
-            let groups = groups
-                .into_iter()
-                .map(|(role, groups)| (role, groups.into_values().collect()));
-            let groups = groups.collect();
+        let of_test = |test: &str, role: &str| -> BTreeSet<BTreeSet<String>> {
+            let of_role = members
+                .iter()
+                .filter(|([of, holds, _], _)| of == test && holds == role);
+            of_role.map(|(_, group)| group.clone()).collect()
+        };
+        let cause = |(test, verdict): (String, String)| {
+            let groups = ROLES.map(|(word, _)| (word, of_test(&test, word)));
+            let held = groups.into_iter().filter(|(_, groups)| !groups.is_empty());
+            let groups = held.collect();
             (test, Self { verdict, groups })
         };
-        found.into_iter().map(cause).collect()
+        verdicts.into_iter().map(cause).collect()
     }
 }

@@ -46,10 +46,7 @@ enum Told {
     Ended(Box<Over>),
     /// No iteration is left: go on with the open questions, without a budget, for at most this share of the time
     /// that the iterations took, and not beyond that moment.
-    Finish {
-        limit: f64,
-        latest: Option<Instant>,
-    },
+    Finish { limit: f64, latest: Option<Instant> },
 }
 
 /// A probe that is over.

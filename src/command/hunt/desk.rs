@@ -16,9 +16,7 @@ use crate::{
         tokens,
     },
     diagnose::{Analyst, Policy},
-    model::{
-        Answer, Flag, Reply, ShardState, SuiteId, TestId, UnixMillis,
-    },
+    model::{Answer, Flag, Reply, ShardState, SuiteId, TestId, UnixMillis},
     plan::{Handles, MasterSeed, Row, Tests},
     store::{AnalysisRow, Cursor, ProbeRow, QuestionRow, Reader, StoreError},
     suite::Runner,
@@ -95,7 +93,11 @@ impl Desk {
         let universe = roster.universe(&start.durations);
         // One store asks each question once, whichever hunt it is that asks: so the coins are the store's.
         let coins = MasterSeed(u64::from(reader.database_id()?));
-        let factors = start.policy.factors.iter().map(|factor| factor.name.clone());
+        let factors = start
+            .policy
+            .factors
+            .iter()
+            .map(|factor| factor.name.clone());
         let cursor = Cursor::start(start.suite);
         let mut evidence = Evidence::new(cursor, start.hunt, &listed, &roster, factors);
         let mut analyst = Analyst::new(universe, start.policy, coins);

@@ -141,8 +141,14 @@ fn shown(trial: &ObservedTrial, test: u32) -> Option<Shown> {
     let start = trial.started?;
     let showed = match trial.outcome {
         Outcome::Passed => Showed::Passed,
-        outcome if outcome.is_failing() => Showed::Failed,
-        _ => Showed::Nothing,
+        Outcome::Failed | Outcome::Error | Outcome::Timeout | Outcome::Crashed | Outcome::Oom => {
+            Showed::Failed
+        }
+        Outcome::Skipped
+        | Outcome::Aborted
+        | Outcome::Lost
+        | Outcome::Infra
+        | Outcome::Untrusted => Showed::Nothing,
     };
     #[expect(
         clippy::cast_precision_loss,

@@ -105,7 +105,13 @@ fn named(test: &TestId) -> String {
 }
 
 /// Returns what a hook is told of a flag.
-pub(super) fn facts(suite: &str, hunt: i64, flag: &Flag, handle: Option<&str>, token: Option<&str>) -> Value {
+pub(super) fn facts(
+    suite: &str,
+    hunt: i64,
+    flag: &Flag,
+    handle: Option<&str>,
+    token: Option<&str>,
+) -> Value {
     let names = |tests: &[TestId]| tests.iter().map(escape::json_name).collect::<Vec<_>>();
     let groups = |role: Role| {
         flag.groups
@@ -211,7 +217,10 @@ pub(super) mod tests {
             .map(|name| group(Role::StateSetter, &[name]))
             .to_vec();
         let said = sentence(&flag);
-        assert!(said.ends_with("unless after a or b or c or 2 more"), "{said}");
+        assert!(
+            said.ends_with("unless after a or b or c or 2 more"),
+            "{said}"
+        );
         assert!(!said.contains('\u{1b}'), "{said}");
     }
 

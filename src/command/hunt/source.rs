@@ -141,8 +141,7 @@ impl Source for Mixed {
                 return Ok(Next::Wait);
             }
             self.finishing = true;
-            self.analysis
-                .finish(self.probe_limit, self.stream.deadline);
+            self.analysis.finish(self.probe_limit, self.stream.deadline);
         }
     }
 
