@@ -1,4 +1,4 @@
--- Tests of a hunt that failed: failures, and trials that passed or failed; most failures first.
+-- Tests of a hunt that failed: failures, and trials that passed or failed, without probes; most failures first.
 -- params:  :hunt_id, :limit
 -- returns: test_id, name, failures, trials
 WITH counted (test_id, failures, trials) AS (
@@ -11,6 +11,7 @@ WITH counted (test_id, failures, trials) AS (
         CROSS JOIN shard ON shard.id = segment.shard_id
         JOIN trial ON trial.segment_id = segment.id
         WHERE segment.tallied = 0 AND shard.hunt_id = :hunt_id AND trial.outcome < 6
+          AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.shard_id = shard.id)
     )
     GROUP BY test_id
 )

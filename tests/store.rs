@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use soakhound::model::{
-    Cause, Design, EventRecord, FactorLevel, Grouping, HuntKind, HuntState, Interruption, Layout,
-    ListDigest, MonoMicros, Outcome, SegmentClose, SegmentEnd, SegmentOpen, ShardPlan, ShardState,
-    TestId, TrialRecord, UnixMillis, Usage,
+    Answer, Arm, Cause, Design, EventRecord, FactorLevel, Grouping, HuntKind, HuntState,
+    Interruption, Layout, ListDigest, MonoMicros, Outcome, Question, Reach, Role, SegmentClose,
+    SegmentEnd, SegmentOpen, ShardPlan, ShardState, TestId, TrialRecord, UnixMillis, Usage,
+    Verdict,
 };
 use soakhound::store::{
     self, HuntStart, LeaseStart, OpenOptions, Reader, RevisionId, RevisionStart, StoreError,
@@ -569,10 +570,7 @@ fn newer_foreign_and_damaged_files_are_refused_untouched() {
     let mut newer = sound.clone();
     newer[60..64].copy_from_slice(&7_u32.to_be_bytes());
     std::fs::write(&path, &newer).unwrap();
-    assert!(matches!(
-        refused(&path),
-        StoreError::Newer { found: 7, known: 1 }
-    ));
+    assert!(matches!(refused(&path), StoreError::Newer { found: 7, .. }));
 
     let mut foreign = sound.clone();
     foreign[68..72].copy_from_slice(&42_u32.to_be_bytes());
@@ -641,6 +639,51 @@ fn a_backup_is_a_whole_database_and_replaces_nothing() {
 }
 
 #[test]
+fn a_database_of_version_1_is_upgraded_to_the_schema_of_a_fresh_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hunt.db");
+    let kept = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/golden/store/version_1.db.zst"
+    );
+    let old = zstd::decode_all(std::fs::File::open(kept).unwrap()).unwrap();
+    std::fs::write(&path, &old).unwrap();
+    assert!(matches!(
+        Reader::open(&path).err().unwrap(),
+        StoreError::Older { found: 1, .. }
+    ));
+    let (writer, report) = Writer::open(&path, &options()).unwrap();
+    let (version, copy) = report.upgraded.unwrap();
+    assert_eq!(version, 1);
+    assert!(copy.exists());
+    assert_eq!(runtime().block_on(writer.close_interrupted()).unwrap(), 1);
+    writer.shutdown_blocking().unwrap();
+
+    let schema = |path: &Path| {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)));
+        let rows = rows.unwrap().collect::<Result<_, _>>();
+        rows.unwrap()
+    };
+    let found: Vec<(String, String, String, Option<String>)> = schema(&path);
+    assert_eq!(found, schema(&Fixture::new(1).path()));
+
+    let reader = Reader::open(&path).unwrap();
+    let state = reader.unfinished_hunt(suite().id()).unwrap().unwrap();
+    assert_eq!((state.next_iteration, state.next_plan_index), (2, 2));
+    assert_eq!(state.open_shards[0].finished.len(), 2);
+    let reversed: Vec<TestId> = tests(4).into_iter().rev().collect();
+    assert_eq!(state.open_shards[0].plan.explicit_order, Some(reversed));
+    let failures = reader.failures(state.hunt.id, 9).unwrap();
+    assert_eq!(failures[0].test, tests(3)[2]);
+    let done = reader.shard(failures[0].shard).unwrap().plan;
+    assert_eq!((done.iteration, done.factors[0].level.as_str()), (0, "7"));
+    assert_eq!(store::check(&path).unwrap().findings, []);
+}
+
+#[test]
 fn the_words_of_the_database_are_those_of_the_program() {
     let it = Fixture::new(1);
     let connection = rusqlite::Connection::open(it.path()).unwrap();
@@ -657,8 +700,9 @@ fn the_words_of_the_database_are_those_of_the_program() {
             $(known.extend($name::ALL.iter().map(|w| ($kind.to_owned(), w.code(), w.word().to_owned())));)+
         };
     }
-    words!["design" Design, "grouping" Grouping, "hunt kind" HuntKind, "hunt state" HuntState];
-    words!["interruption" Interruption, "outcome" Outcome, "segment end" SegmentEnd, "shard state" ShardState];
+    words!["answer" Answer, "arm" Arm, "design" Design, "grouping" Grouping, "hunt kind" HuntKind];
+    words!["hunt state" HuntState, "interruption" Interruption, "outcome" Outcome, "question" Question];
+    words!["reach" Reach, "role" Role, "segment end" SegmentEnd, "shard state" ShardState, "verdict" Verdict];
     assert_eq!(stored, known);
 }
 

@@ -59,6 +59,8 @@ impl From<StoreError> for Failure {
             | StoreError::Conflict { .. }
             | StoreError::Repetition { .. }
             | StoreError::MixedPlan
+            | StoreError::Migration { .. }
+            | StoreError::OutOfTurn { .. }
             | StoreError::Unfinished { .. }
             | StoreError::Packed { .. }
             | StoreError::ShutDown => (ExitCode::Database, &[]),

@@ -3,9 +3,16 @@
 //! probes and flags come out.
 //!
 //! - [`observation`]: what goes in: tests and closed segments
+//! - [`ledger`]: the passive evidence: counters of every suspect, bursts, ranking
 //! - [`analyst`]: the whole: the only type that the rest of the program drives
 
 pub mod analyst;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the analyst takes it up part by part"
+)]
+pub(crate) mod ledger;
 pub mod observation;
 
 pub use analyst::{Analyst, Batch, Policy, Standing};

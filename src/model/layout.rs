@@ -19,6 +19,8 @@ words! {
         Balanced = 5 "balanced",
         /// An order that a person gave, through a token or a list.
         Given = 6 "given",
+        /// An order chosen to answer a question, for one fresh container.
+        Probe = 7 "probe",
     }
 }
 
@@ -33,7 +35,7 @@ words! {
 }
 
 /// How one iteration is cut. With the iteration's seed and the test names it decides every order,
-/// but for [`Design::Balanced`] and [`Design::Given`].
+/// but for [`Design::Balanced`], [`Design::Given`] and [`Design::Probe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// Kind of order.
@@ -47,6 +49,14 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The layout of every probe: one shard, whose order is recorded.
+    pub const PROBE: Self = Self {
+        design: Design::Probe,
+        shards: 1,
+        grouping: Grouping::Interleaved,
+        class: 0,
+    };
+
     /// Is every order of this layout a function of seed and names (and, for `natural`, of the listing order)?
     #[must_use]
     pub fn is_function_of_seed(self) -> bool {
@@ -56,11 +66,11 @@ impl Layout {
             | Design::Reversed
             | Design::Doubled
             | Design::Natural => true,
-            Design::Balanced | Design::Given => false,
+            Design::Balanced | Design::Given | Design::Probe => false,
         }
     }
 
-    /// How often each test of a shard runs in it: 2 for doubled, otherwise 1.
+    /// How often each test of a shard runs in it: 2 for doubled, otherwise 1 (a probe says it for each test).
     #[must_use]
     pub fn repetitions(self) -> u8 {
         match self.design {
@@ -70,7 +80,8 @@ impl Layout {
             | Design::Reversed
             | Design::Natural
             | Design::Balanced
-            | Design::Given => 1,
+            | Design::Given
+            | Design::Probe => 1,
         }
     }
 }

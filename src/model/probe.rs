@@ -75,15 +75,16 @@ pub struct Probe<T = TestId> {
     pub factors: Vec<(String, String)>,
 }
 
-/// What a probe showed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
-    /// The victim passed.
-    Passed,
-    /// The victim failed.
-    Failed,
-    /// It says nothing about the victim: the host failed, the process died before the victim ran, it was skipped.
-    Void,
+words! {
+    /// What a probe showed.
+    Answer, "answer" {
+        /// The victim passed.
+        Passed = 0 "passed",
+        /// The victim failed.
+        Failed = 1 "failed",
+        /// It says nothing about the victim: the host failed, the process died before the victim ran, it was skipped.
+        Void = 2 "void",
+    }
 }
 
 /// What a probe showed, with what it was run under.

@@ -191,5 +191,6 @@ mod tests {
         assert_eq!(of(Design::Free), Ok(8 * second));
         assert_eq!(of(Design::Doubled), Ok(16 * second));
         assert!(of(Design::Given).is_err());
+        assert!(of(Design::Probe).is_err());
     }
 }

@@ -249,7 +249,7 @@ fn arranged(layout: Layout, seed: IterationSeed, tests: &Tests, members: Vec<u32
                 order.reverse();
             }
         }
-        Design::Free | Design::Doubled | Design::Balanced | Design::Given => {
+        Design::Free | Design::Doubled | Design::Balanced | Design::Given | Design::Probe => {
             sort_free(layout.grouping, seed, tests, &mut order);
         }
     }
@@ -372,7 +372,7 @@ mod tests {
             check(layout(Design::Free, 0, inter)),
             Err(LayoutError::NoShards)
         );
-        for design in [Design::Balanced, Design::Given] {
+        for design in [Design::Balanced, Design::Given, Design::Probe] {
             let error = LayoutError::NotOfTheSeed(design);
             assert_eq!(check(layout(design, 1, inter)), Err(error));
         }

@@ -68,7 +68,9 @@ pub fn precedence(
     let membership_is_free = match layout.design {
         Design::Free => origin == Origin::Planned,
         Design::Coverage | Design::Balanced => false,
-        Design::Reversed | Design::Doubled | Design::Natural | Design::Given => return None,
+        Design::Reversed | Design::Doubled | Design::Natural | Design::Given | Design::Probe => {
+            return None;
+        }
     };
     if origin == Origin::Differing {
         return None;
@@ -169,6 +171,7 @@ mod tests {
                 [None; 3],
             ),
             (Design::Given, Interleaved, Origin::Planned, [None; 3]),
+            (Design::Probe, Interleaved, Origin::Planned, [None; 3]),
         ];
         for (design, grouping, origin, expected) in cases {
             let layout = Layout {

@@ -6,7 +6,9 @@ use rusqlite::{Connection, named_params};
 
 use super::rows::{self, HuntRow, HuntStart, LeaseStart, RevisionId, RevisionStart, SuiteKey};
 use super::{StoreError, sql};
-use crate::model::{EventRecord, HuntState, ListDigest, ShardPlan, ShardState, TestId, UnixMillis};
+use crate::model::{
+    Design, EventRecord, HuntState, ListDigest, ShardPlan, ShardState, TestId, UnixMillis,
+};
 
 /// Rows of test names, remembered: every trial asks for one.
 #[derive(Default)]
@@ -227,8 +229,7 @@ fn plan_shard(
     let shard_id = sql::INSERT_SHARD.insert(connection, values)?;
     for (place, test) in plan.explicit_order.iter().flatten().enumerate() {
         let test_id = names.find(connection, test)?;
-        let values =
-            named_params! { ":shard_id": shard_id, ":place": index(place), ":test_id": test_id };
+        let values = named_params! { ":shard_id": shard_id, ":place": index(place), ":test_id": test_id, ":rep": 1, ":process": 0 };
         sql::INSERT_SHARD_ORDER.run(connection, values)?;
     }
     for factor in &plan.factors {
@@ -252,14 +253,14 @@ pub(super) fn close_shard(
     let id = named_params! { ":shard_id": shard_id };
     if state == ShardState::Finished {
         let row = sql::SELECT_SHARD.first(connection, id, rows::shard)?;
-        let planned = row
+        let plan = row
             .ok_or(StoreError::NoSuchRow {
                 kind: "shard",
                 id: shard_id,
             })?
-            .plan
-            .trials;
-        check_answered(connection, shard_id, planned.into())?;
+            .plan;
+        let is_probe = plan.layout.design == Design::Probe;
+        check_answered(connection, shard_id, plan.trials.into(), is_probe)?;
     }
     let values = named_params! { ":shard_id": shard_id, ":state": state.code() };
     one_row(
@@ -272,15 +273,21 @@ pub(super) fn close_shard(
 /// Does every planned trial of a shard have exactly one outcome that counts?
 ///
 /// One that says nothing (`lost`, `infra`, `untrusted`) is superseded by any later one of the same trial, and
-/// stands where there is none; `aborted` never stands, because what we interrupt runs again.
+/// stands where there is none; `aborted` never stands, because what we interrupt runs again. A probe runs as a
+/// whole: only its last attempt counts, in which a test may come again in another process.
 pub(super) fn check_answered(
     connection: &Connection,
     shard: i64,
     planned: i64,
+    is_probe: bool,
 ) -> Result<(), StoreError> {
     let counts = |row: &rusqlite::Row| Ok((row.get("answered")?, row.get("doubled")?));
-    let (answered, doubled) =
-        sql::ANSWER_SHARD.only(connection, named_params! { ":shard_id": shard }, counts)?;
+    let id = named_params! { ":shard_id": shard };
+    let (answered, doubled) = if is_probe {
+        (super::probes::answered_trials(connection, shard)?, 0)
+    } else {
+        sql::ANSWER_SHARD.only(connection, id, counts)?
+    };
     if answered == planned && doubled == 0 {
         return Ok(());
     }
@@ -306,7 +313,7 @@ pub(super) fn event(
     sql::INSERT_EVENT.run(connection, values).map(drop)
 }
 
-fn one_row(changed: usize, kind: &'static str, id: i64) -> Result<(), StoreError> {
+pub(super) fn one_row(changed: usize, kind: &'static str, id: i64) -> Result<(), StoreError> {
     if changed == 1 {
         Ok(())
     } else {

@@ -237,10 +237,10 @@ fn check_texts(connection: &Connection) -> Result<Vec<Finding>, StoreError> {
 }
 
 fn check_shards(connection: &Connection, findings: &mut Vec<Finding>) -> Result<u64, StoreError> {
-    let read = |row: &Row| Ok((row.get("id")?, row.get("trials")?));
-    let shards: Vec<(i64, i64)> = sql::CHECK_SHARDS.all(connection, &[], read)?;
-    for (shard, planned) in &shards {
-        match book::check_answered(connection, *shard, *planned) {
+    let read = |row: &Row| Ok((row.get("id")?, row.get("trials")?, row.get("is_probe")?));
+    let shards: Vec<(i64, i64, bool)> = sql::CHECK_SHARDS.all(connection, &[], read)?;
+    for (shard, planned, is_probe) in &shards {
+        match book::check_answered(connection, *shard, *planned, *is_probe) {
             Err(StoreError::Unfinished {
                 shard,
                 planned,

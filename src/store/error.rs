@@ -154,6 +154,22 @@ pub enum StoreError {
         /// The repetition given.
         rep: u8,
     },
+    /// A schema step would leave rows that refer to nothing; the database stays as it was.
+    #[error("the upgrade would leave rows of `{table}` that refer to nothing")]
+    Migration {
+        /// Table of the referring rows.
+        table: String,
+    },
+    /// A question or one of its probes was not the next in turn.
+    #[error("{kind} {found} was planned where {expected} comes next")]
+    OutOfTurn {
+        /// Kind of row.
+        kind: &'static str,
+        /// Next number.
+        expected: u32,
+        /// Number given.
+        found: u32,
+    },
     /// The shards of one planning do not belong to one iteration.
     #[error("the shards planned together disagree about their iteration, or there are none")]
     MixedPlan,

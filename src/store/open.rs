@@ -319,8 +319,25 @@ fn read_header(path: &Path) -> Result<Option<[u8; 100]>, StoreError> {
     }
 }
 
-/// Brings a database to the newest schema, in one transaction.
+/// Brings a database to the newest schema, in one transaction. A step may make a table anew that others
+/// refer to, which needs foreign keys off from before the transaction: they are checked at its end.
 fn migrate(connection: &mut Connection, steps: &[&str], now: UnixMillis) -> Result<(), StoreError> {
+    let fail = |e| StoreError::query("migrate", e);
+    let enforced = connection
+        .pragma_query_value(None, "foreign_keys", |row| row.get::<_, bool>(0))
+        .map_err(fail)?;
+    let enforce = |on: bool, connection: &Connection| {
+        let set = connection.pragma_update(None, "foreign_keys", on);
+        set.map_err(fail)
+    };
+    enforce(false, connection)?;
+    let migrated = apply(connection, steps, now);
+    enforce(enforced, connection)?;
+    migrated
+}
+
+/// Applies the missing steps, all or none.
+fn apply(connection: &mut Connection, steps: &[&str], now: UnixMillis) -> Result<(), StoreError> {
     let fail = |e| StoreError::query("migrate", e);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -344,6 +361,15 @@ fn migrate(connection: &mut Connection, steps: &[&str], now: UnixMillis) -> Resu
     transaction
         .pragma_update(None, "user_version", steps.len())
         .map_err(fail)?;
+    let mut broken = Vec::new();
+    let check = transaction.pragma_query(None, "foreign_key_check", |row| {
+        broken.push(row.get::<_, String>(0)?);
+        Ok(())
+    });
+    check.map_err(fail)?;
+    if let Some(table) = broken.pop() {
+        return Err(StoreError::Migration { table });
+    }
     transaction.commit().map_err(fail)?;
     // So that the plain header tells the truth to those who look before opening.
     super::desk::checkpoint(connection, "TRUNCATE").map(drop)
@@ -383,6 +409,11 @@ mod tests {
         assert_eq!(network_filesystem(0xef53), None, "ext4");
     }
 
+    /// All steps and one more.
+    fn and_then(step: &'static str) -> Vec<&'static str> {
+        sql::STEPS.iter().copied().chain([step]).collect()
+    }
+
     #[test]
     fn steps_run_once_and_all_or_none() {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -393,16 +424,15 @@ mod tests {
         migrate(&mut connection, sql::STEPS, UnixMillis(1)).unwrap();
         migrate(&mut connection, sql::STEPS, UnixMillis(2)).unwrap();
         assert_eq!(version(&connection), version_after(sql::STEPS));
-        let broken = [
-            sql::STEPS[0],
+        let broken = and_then(
             "CREATE TABLE more (id INTEGER) STRICT; CREATE TABLE more (id INTEGER) STRICT;",
-        ];
+        );
         assert!(migrate(&mut connection, &broken, UnixMillis(3)).is_err());
         assert_eq!(version(&connection), version_after(sql::STEPS));
         assert!(connection.prepare("SELECT id FROM more").is_err());
-        let sound = [sql::STEPS[0], "CREATE TABLE more (id INTEGER) STRICT;"];
+        let sound = and_then("CREATE TABLE more (id INTEGER) STRICT;");
         migrate(&mut connection, &sound, UnixMillis(3)).unwrap();
-        assert_eq!(version(&connection), 2);
+        assert_eq!(version(&connection), version_after(&sound));
     }
 
     #[test]
@@ -415,34 +445,59 @@ mod tests {
         connection.execute(fill, []).unwrap();
         drop(connection);
 
-        let broken = [
-            sql::STEPS[0],
-            "CREATE TABLE more (id INTEGER) STRICT; nonsense",
-        ];
+        let broken = and_then("CREATE TABLE more (id INTEGER) STRICT; nonsense");
         assert!(open(&broken).is_err());
         let (connection, report) = open(sql::STEPS).unwrap();
         assert_eq!(report.upgraded, None, "the broken step left nothing behind");
         assert!(connection.prepare("SELECT id FROM more").is_err());
         drop(connection);
 
-        let sound = [sql::STEPS[0], "CREATE TABLE more (id INTEGER) STRICT;"];
+        let sound = and_then("CREATE TABLE more (id INTEGER) STRICT;");
         let (connection, report) = open(&sound).unwrap();
         let (version, copy) = report.upgraded.unwrap();
-        assert_eq!((version, report.created), (1, false));
+        assert_eq!(
+            (version, report.created),
+            (version_after(sql::STEPS), false)
+        );
         assert_eq!(report.database_id, made.database_id);
         let count = |c: &Connection| c.query_row("SELECT COUNT(*) FROM test", [], |r| r.get(0));
         assert_eq!(count(&connection), Ok(1_i64));
         assert!(connection.prepare("SELECT id FROM more").is_ok());
         drop(connection);
-        assert!(matches!(
-            open(sql::STEPS),
-            Err(StoreError::Newer { found: 2, known: 1 })
-        ));
+        let Err(StoreError::Newer { found, known }) = open(sql::STEPS) else {
+            panic!("a newer database is refused")
+        };
+        assert_eq!((found, known), (version + 1, version));
         let copy = open_for_reading(&copy).unwrap();
         assert_eq!(
             count(&copy),
             Ok(1),
-            "the copy is a whole database of version 1"
+            "the copy is a whole database of the version before"
         );
+    }
+
+    #[test]
+    fn a_step_that_would_leave_rows_without_their_parent_is_refused_whole() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection
+            .pragma_update(None, "foreign_keys", true)
+            .unwrap();
+        migrate(&mut connection, sql::STEPS, UnixMillis(1)).unwrap();
+        let fill = "INSERT INTO suite VALUES (1, 7, 'a', 'b'); INSERT INTO test_list VALUES (1, zeroblob(32));
+            INSERT INTO revision VALUES (1, 1, 1, zeroblob(32), zeroblob(32), NULL, 0);";
+        connection.execute_batch(fill).unwrap();
+        let losing = and_then("DELETE FROM suite;");
+        let error = migrate(&mut connection, &losing, UnixMillis(2)).unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Migration { table } if table == "revision"),
+            "{error}"
+        );
+        let count = |sql: &str| {
+            connection
+                .query_row(sql, [], |r| r.get::<_, i64>(0))
+                .unwrap()
+        };
+        assert_eq!(count("SELECT COUNT(*) FROM suite"), 1);
+        assert_eq!(count("PRAGMA foreign_keys"), 1, "enforced again");
     }
 }

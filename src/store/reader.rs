@@ -90,27 +90,44 @@ impl Reader {
         for (outcome, trials) in sql::COUNT_OUTCOMES.all(&moment, id, counted)? {
             outcomes.add(outcome, trials);
         }
-        let progress = |row: &Row| Ok((row.get("segments")?, row.get("executions")?));
-        let (segments, mut executions): (u64, u64) =
+        let progress = |row: &Row| {
+            Ok((
+                row.get("segments")?,
+                row.get("executions")?,
+                row.get("probe_trials")?,
+            ))
+        };
+        let (segments, mut executions, mut probe_trials): (u64, u64, u64) =
             sql::COUNT_PROGRESS.only(&moment, id, progress)?;
-        let start = |row: &Row| Ok((row.get("id")?, MonoMicros(row.get("started_us")?)));
-        let open: Vec<(i64, _)> = sql::OPEN_SEGMENTS.all(&moment, id, start)?;
-        for (segment, started) in &open {
+        let start = |row: &Row| {
+            Ok((
+                row.get("id")?,
+                MonoMicros(row.get("started_us")?),
+                row.get("is_probe")?,
+            ))
+        };
+        let open: Vec<(i64, _, bool)> = sql::OPEN_SEGMENTS.all(&moment, id, start)?;
+        for (segment, started, is_probe) in &open {
             for row in segments::journal(&moment, *segment, *started)? {
-                outcomes.add(row.outcome, 1);
                 executions += u64::from(row.times.started().is_some());
+                let tells = !row.outcome.is_void() && row.outcome != Outcome::Skipped;
+                match is_probe {
+                    true => probe_trials += u64::from(tells),
+                    false => outcomes.add(row.outcome, 1),
+                }
             }
         }
         let shards = |row: &Row| {
             let (planned, unclosed): (u64, u64) = (row.get("planned")?, row.get("unclosed")?);
+            let watermark = row.get::<_, Option<i64>>("first_open")?;
             Ok((
                 planned,
                 unclosed,
                 row.get("abandoned")?,
-                row.get::<_, Option<i64>>("first_open")?,
+                watermark.map_or_else(|| row.get("next"), Ok)?,
             ))
         };
-        let (shards_planned, unclosed, shards_abandoned, first_open) =
+        let (shards_planned, unclosed, shards_abandoned, watermark) =
             sql::COUNT_SHARDS.only(&moment, id, shards)?;
         let iterations = |row: &Row| Ok((row.get("planned")?, row.get("unclosed")?));
         let (iterations_planned, iterations_open): (u64, u64) =
@@ -124,11 +141,12 @@ impl Reader {
             shards_planned,
             shards_finished: shards_planned.saturating_sub(unclosed + shards_abandoned),
             shards_abandoned,
-            watermark: first_open.unwrap_or_else(|| shards_planned.cast_signed()),
+            watermark,
             segments,
-            segments_open: open.len() as u64,
+            segments_open: open.iter().filter(|(.., is_probe)| !is_probe).count() as u64,
             outcomes,
             executions,
+            probe_trials,
             failing_tests: sql::COUNT_FAILING_TESTS.only(&moment, id, |row| row.get("tests"))?,
         })
     }
@@ -236,6 +254,15 @@ impl Reader {
     /// Adds the factors and the explicit order.
     pub(super) fn complete_shard(&self, mut row: ShardRow) -> Result<ShardRow, StoreError> {
         let id = named_params! { ":shard_id": row.id };
+        row.plan.factors = self.factors(row.id)?;
+        let order = sql::SELECT_SHARD_ORDER
+            .all(&self.connection, id, |row| rows::test_name(row, "name"))?;
+        row.plan.explicit_order = (!order.is_empty()).then_some(order);
+        Ok(row)
+    }
+
+    /// Returns the environment factors of a shard by name.
+    pub(super) fn factors(&self, shard: i64) -> Result<Vec<FactorLevel>, StoreError> {
         let factor = |row: &Row| {
             Ok(FactorLevel {
                 factor: row.get("factor")?,
@@ -243,11 +270,8 @@ impl Reader {
                 drawn_with: row.get("drawn_with")?,
             })
         };
-        row.plan.factors = sql::SELECT_SHARD_FACTORS.all(&self.connection, id, factor)?;
-        let order = sql::SELECT_SHARD_ORDER
-            .all(&self.connection, id, |row| rows::test_name(row, "name"))?;
-        row.plan.explicit_order = (!order.is_empty()).then_some(order);
-        Ok(row)
+        let id = named_params! { ":shard_id": shard };
+        sql::SELECT_SHARD_FACTORS.all(&self.connection, id, factor)
     }
 
     /// Returns the finished shards of a hunt, newest first, at most `limit`.
@@ -486,16 +510,12 @@ fn segment_row(row: &Row) -> rusqlite::Result<SegmentRow> {
 }
 
 fn segment_close(row: &Row, end: SegmentEnd) -> rusqlite::Result<SegmentClose> {
-    let running = match row.get::<_, Option<Vec<u8>>>("running")? {
-        None => None,
-        Some(_) => Some(rows::test_name(row, "running")?),
-    };
     Ok(SegmentClose {
         end,
         interruption: word_or_null(row, "interruption", Interruption::from_code)?,
         ended: MonoMicros(row.get("ended_us")?),
         ended_at: UnixMillis(row.get("ended_ms")?),
-        running,
+        running: rows::test_name_or_null(row, "running")?,
         exit: row.get("exit")?,
         usage: Usage {
             cpu: row

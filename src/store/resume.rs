@@ -15,7 +15,7 @@ pub struct ResumeState {
     pub next_iteration: i64,
     /// Plan index of the shard to plan next.
     pub next_plan_index: i64,
-    /// Planned shards that are not closed, in plan order.
+    /// Planned shards that are not closed, in plan order, without probes: those come with their questions.
     pub open_shards: Vec<OpenShard>,
 }
 
@@ -55,8 +55,7 @@ impl Reader {
         Ok(Some(ResumeState {
             next_iteration: sql::COUNT_ITERATIONS
                 .only(&self.connection, id, |row| row.get("next"))?,
-            next_plan_index: sql::COUNT_SHARDS
-                .only(&self.connection, id, |row| row.get("planned"))?,
+            next_plan_index: sql::COUNT_SHARDS.only(&self.connection, id, |row| row.get("next"))?,
             open_shards: shards
                 .into_iter()
                 .map(|shard| self.open_shard(shard))

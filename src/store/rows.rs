@@ -258,8 +258,10 @@ pub struct HuntStatus {
     pub segments_open: u64,
     /// Trials per outcome, the acknowledged ones of open segments included.
     pub outcomes: OutcomeCounts,
-    /// Tests started, whatever they showed.
+    /// Tests started, whatever they showed, those of probes included.
     pub executions: u64,
+    /// Tests that passed or failed in probes. All other counts leave probes out.
+    pub probe_trials: u64,
     /// Tests that failed at least once, in closed segments.
     pub failing_tests: u64,
 }
@@ -298,6 +300,13 @@ pub(super) fn word_or_null<T>(
 pub(super) fn test_name(row: &Row, column: &str) -> rusqlite::Result<TestId> {
     let name: Vec<u8> = row.get(column)?;
     TestId::new(name).map_err(|e| FromSqlError::other(e).into())
+}
+
+/// Reads a test name that may be NULL.
+pub(super) fn test_name_or_null(row: &Row, column: &str) -> rusqlite::Result<Option<TestId>> {
+    let name: Option<Vec<u8>> = row.get(column)?;
+    name.map(|name| TestId::new(name).map_err(|e| FromSqlError::other(e).into()))
+        .transpose()
 }
 
 fn json(row: &Row, column: &str) -> rusqlite::Result<serde_json::Value> {

@@ -19,10 +19,10 @@ use super::desk::{Books, Command, Desk, Done, Health, Task};
 use super::lock::Lock;
 use super::open::{self, OpenOptions, StartReport};
 use super::rows::{HuntRow, HuntStart, LeaseStart, RevisionId, RevisionStart};
-use super::{segments, sql};
+use super::{AnalysisRow, FlagStart, ProbeBatch, flags, probes, segments, sql};
 use crate::model::{
-    EventRecord, HuntState, SegmentClose, SegmentOpen, ShardPlan, ShardState, TrialRecord,
-    UnixMillis,
+    EventRecord, HuntState, Reply, SegmentClose, SegmentOpen, ShardPlan, ShardState, TestId,
+    TrialRecord, UnixMillis,
 };
 
 /// Commands that may wait for the thread; beyond it callers wait, so a slow disk cannot fill the memory.
@@ -217,6 +217,50 @@ impl Writer {
     /// As [`Writer::begin_hunt`].
     pub async fn close_interrupted(&self) -> Result<u64, StoreError> {
         self.work(move |c, books| segments::close_interrupted(c, &mut books.names))
+            .await
+    }
+
+    /// Commits probes of one question, with the question if it opens, before the first of them starts; returns
+    /// their shards in the order given.
+    ///
+    /// # Errors
+    /// As [`Writer::begin_hunt`]; [`StoreError::OutOfTurn`] when a question or a place was left out.
+    pub async fn plan_probes(&self, batch: &ProbeBatch) -> Result<Vec<i64>, StoreError> {
+        let batch = batch.clone();
+        self.new_work(move |c, books| probes::plan(c, &mut books.names, &batch))
+            .await
+    }
+
+    /// Commits what a probe showed, once. A shard that is still open is abandoned: a probe may be answered as void
+    /// without having run.
+    ///
+    /// # Errors
+    /// As [`Writer::begin_hunt`].
+    pub async fn answer_probe(&self, shard: i64, reply: &Reply) -> Result<(), StoreError> {
+        let reply = reply.clone();
+        self.work(move |c, books| probes::answer(c, &mut books.names, shard, &reply))
+            .await
+    }
+
+    /// Commits a flag, and returns its row.
+    ///
+    /// # Errors
+    /// As [`Writer::begin_hunt`].
+    pub async fn raise_flag(&self, flag: FlagStart) -> Result<i64, StoreError> {
+        self.work(move |c, books| flags::raise(c, &mut books.names, &flag))
+            .await
+    }
+
+    /// Replaces how the analysis of the hunt's suite stands, and how each test does that is not above suspicion.
+    ///
+    /// # Errors
+    /// As [`Writer::begin_hunt`].
+    pub async fn put_analysis(
+        &self,
+        analysis: AnalysisRow,
+        standings: Vec<(TestId, serde_json::Value)>,
+    ) -> Result<(), StoreError> {
+        self.work(move |c, books| flags::put_analysis(c, &mut books.names, &analysis, &standings))
             .await
     }
 

@@ -1,0 +1,225 @@
+//! What the history says about one test: its runs, and counters of what ran before it in them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::history::{LevelsOfRun, Segment, count};
+use crate::stats::Cell;
+
+/// Takes one run out of a cell again.
+fn take(cell: &mut Cell, failed: bool) {
+    let side = if failed {
+        &mut cell.failed
+    } else {
+        &mut cell.passed
+    };
+    *side = side.saturating_sub(1);
+}
+
+/// One run of a test (the first trial, where it ran twice).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Run {
+    /// The iteration.
+    pub(crate) iteration: u64,
+    /// Number of the segment in the ledger's history.
+    pub(crate) segment: u32,
+    /// Did it fail? Otherwise it passed.
+    pub(crate) failed: bool,
+    /// Tests that started before it in its segment; 0 is first in its process.
+    pub(crate) rank: u32,
+    /// Tests that the segment was asked to run.
+    pub(crate) of: u32,
+    /// Share of the other tests of the iteration that ran before it.
+    pub(crate) pi: f32,
+    /// When it started, in seconds since the first test of its process did.
+    pub(crate) started: f32,
+    /// Hour of the day at which the segment started.
+    pub(crate) hour: f32,
+    /// Worker that ran it.
+    pub(crate) worker: u32,
+    /// Number of shards of the iteration.
+    pub(crate) shards: u16,
+    /// Levels of the factors: index of the factor, level.
+    pub(crate) levels: LevelsOfRun,
+    /// Place in the segment's order.
+    pub(super) place: u32,
+}
+
+impl Run {
+    /// Describes the run at `place` of `segment`, the `number`th of the history.
+    pub(super) fn at(segment: &Segment, number: u32, place: u32, failed: bool) -> Self {
+        let rank = segment.rank(place);
+        #[expect(clippy::cast_precision_loss, reason = "a share, for ranking")]
+        let pi = rank as f32 / segment.tests.saturating_sub(1).max(1) as f32;
+        Self {
+            iteration: segment.iteration,
+            segment: number,
+            failed,
+            rank,
+            of: count(segment.asked().len()),
+            pi: pi.min(1.0),
+            started: segment.seconds_at(place),
+            hour: segment.hour,
+            worker: segment.worker,
+            shards: segment.layout.shards,
+            levels: Arc::clone(&segment.levels),
+            place,
+        }
+    }
+}
+
+/// Runs under one level of one factor.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LevelCell {
+    /// Index of the factor.
+    pub(crate) factor: u16,
+    /// The level.
+    pub(crate) level: Arc<str>,
+    /// The runs.
+    pub(crate) cell: Cell,
+}
+
+/// Counters of one test over its runs, or over those that a question singles out. Failures that were
+/// set aside as infrastructure are nowhere in it; candidates that were struck have empty cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Evidence {
+    /// All its runs.
+    pub(crate) total: Cell,
+    /// Per test: the runs that it started before, in the same process.
+    pub(crate) before: Vec<Cell>,
+    /// Per test that ever ran directly before it: those runs.
+    pub(crate) adjacent: BTreeMap<u32, Cell>,
+    /// The runs for which it is known what ran elsewhere meanwhile.
+    pub(crate) overlapped: Cell,
+    /// Per test: the runs of `overlapped` beside which it ran on another worker; empty where none is known.
+    pub(crate) overlap: Vec<Cell>,
+    /// Second trials of doubled runs whose first passed.
+    pub(crate) second: Cell,
+    /// Levels of factors that list their levels, by factor and level.
+    pub(crate) levels: Vec<LevelCell>,
+    /// The runs, in the order of the plan.
+    pub(crate) runs: Vec<Run>,
+}
+
+impl Evidence {
+    /// Starts without runs, for suites of `tests` tests.
+    pub(super) fn of(tests: usize) -> Self {
+        Self {
+            before: vec![Cell::default(); tests],
+            ..Self::default()
+        }
+    }
+
+    /// Counts one more run, whose levels count when `listed`.
+    pub(super) fn put(&mut self, segment: &Segment, run: Run, listed: &[bool]) {
+        let failed = run.failed;
+        self.total.add(failed);
+        for test in segment.before(run.place) {
+            self.before[test as usize].add(failed);
+        }
+        if let Some(test) = segment.directly_before(run.place) {
+            self.adjacent.entry(test).or_default().add(failed);
+        }
+        for (factor, level) in run.levels.iter() {
+            if listed.get(usize::from(*factor)).copied().unwrap_or(false) {
+                self.level(*factor, level).add(failed);
+            }
+        }
+        let key = (run.iteration, run.segment);
+        let at = self
+            .runs
+            .partition_point(|other| (other.iteration, other.segment) < key);
+        self.runs.insert(at, run);
+    }
+
+    /// Counts a run with those before it that came after `last` as its only candidates.
+    pub(super) fn put_after(&mut self, segment: &Segment, run: Run, last: u32) {
+        self.total.add(run.failed);
+        for (place, test) in segment.places_before(run.place) {
+            if place > last {
+                self.before[test as usize].add(run.failed);
+            }
+        }
+        self.runs.push(run);
+    }
+
+    /// Takes back the run in segment `number`, if it is there.
+    pub(super) fn take(&mut self, segment: &Segment, number: u32) -> Option<Run> {
+        let at = self.runs.iter().position(|run| run.segment == number)?;
+        let run = self.runs.remove(at);
+        let failed = run.failed;
+        take(&mut self.total, failed);
+        for test in segment.before(run.place) {
+            take(&mut self.before[test as usize], failed);
+        }
+        if let Some(cell) = segment
+            .directly_before(run.place)
+            .and_then(|test| self.adjacent.get_mut(&test))
+        {
+            take(cell, failed);
+        }
+        for (factor, level) in run.levels.iter() {
+            let key = (*factor, &**level);
+            if let Ok(at) = self.find_level(key) {
+                take(&mut self.levels[at].cell, failed);
+            }
+        }
+        self.adjacent.retain(|_, cell| cell.trials() > 0);
+        self.levels.retain(|level| level.cell.trials() > 0);
+        Some(run)
+    }
+
+    /// Counts which tests ran elsewhere during a run.
+    pub(super) fn put_overlap(&mut self, beside: &[u32], failed: bool) {
+        self.overlapped.add(failed);
+        if self.overlap.is_empty() {
+            self.overlap = vec![Cell::default(); self.before.len()];
+        }
+        for test in beside {
+            self.overlap[*test as usize].add(failed);
+        }
+    }
+
+    /// Takes that back.
+    pub(super) fn take_overlap(&mut self, beside: &[u32], failed: bool) {
+        take(&mut self.overlapped, failed);
+        for test in beside {
+            take(&mut self.overlap[*test as usize], failed);
+        }
+    }
+
+    /// Empties the cells of candidates that may not be judged by what was observed.
+    pub(super) fn strike(&mut self, struck: &[u32]) {
+        for test in struck {
+            self.before[*test as usize] = Cell::default();
+            self.adjacent.remove(test);
+            if let Some(cell) = self.overlap.get_mut(*test as usize) {
+                *cell = Cell::default();
+            }
+        }
+    }
+
+    fn level(&mut self, factor: u16, level: &Arc<str>) -> &mut Cell {
+        let at = match self.find_level((factor, &**level)) {
+            Ok(at) => at,
+            Err(at) => {
+                let level = Arc::clone(level);
+                let cell = Cell::default();
+                self.levels.insert(
+                    at,
+                    LevelCell {
+                        factor,
+                        level,
+                        cell,
+                    },
+                );
+                at
+            }
+        };
+        &mut self.levels[at].cell
+    }
+
+    fn find_level(&self, key: (u16, &str)) -> Result<usize, usize> {
+        self.levels
+            .binary_search_by(|cell| (cell.factor, &*cell.level).cmp(&key))
+    }
+}

@@ -1,0 +1,197 @@
+//! Failures that come in bursts are set aside as those of the infrastructure, until they recur.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::history::{Segment, count};
+use crate::{
+    model::Count,
+    stats::burst::{UNEXPECTED_RATE, is_burst, leave_one_out},
+};
+
+/// In a burst, failures of tests with a lower rate elsewhere are set aside; others would have come anyway.
+const SET_ASIDE: f64 = 0.3;
+
+/// Unexpected failures that make a burst, at least.
+const LEAST: u32 = 3;
+
+/// Flaky tests that fail for the first time, per trial and 1 / iterations: a twentieth of all tests flaky, with
+/// rates spread evenly by magnitude from 0.0001 to 0.5, gives `0.05 / ln 5000`; four times that, since a burst counts
+/// a quarter of what it is told to expect. Without it the first failures of a young hunt are taken for a burst; with
+/// ten times as much, bursts of its first ten iterations are not seen.
+const NEWLY_SEEN: f64 = 0.024;
+
+/// Failures that came together and were set aside.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Burst {
+    /// The iteration.
+    pub(crate) iteration: u64,
+    /// Number of the segment in the ledger's history.
+    pub(crate) segment: u32,
+    /// Worker that ran it.
+    pub(crate) worker: u32,
+    /// Hour of the day at which it started.
+    pub(crate) hour: f32,
+    /// Number of shards of the iteration.
+    pub(crate) shards: u16,
+    /// Tests that started in it.
+    pub(crate) ran: u32,
+    /// The tests whose failures were set aside, ascending.
+    pub(crate) failures: Vec<u32>,
+}
+
+/// Totals per test that rates elsewhere are reckoned from.
+#[derive(Debug)]
+pub(super) struct Totals<'a> {
+    /// Trials that passed or failed.
+    pub(super) trials: &'a [u32],
+    /// Those that failed, set aside or not.
+    pub(super) failures: &'a [u32],
+    /// Tests that ever failed.
+    pub(super) failing: &'a BTreeSet<u32>,
+    /// Iterations so far.
+    pub(super) iterations: u64,
+}
+
+/// What is set aside.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    /// Segments with enough failures to be a burst.
+    crowded: Vec<u32>,
+    held: BTreeMap<u32, Vec<u32>>,
+    per_test: BTreeMap<u32, u32>,
+}
+
+/// A failure that is set aside from now on, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) segment: u32,
+    pub(super) test: u32,
+    pub(super) held: bool,
+}
+
+impl Filter {
+    /// Notes a new segment.
+    pub(super) fn notice(&mut self, number: u32, segment: &Segment) {
+        if count(segment.failed.len()) >= LEAST {
+            self.crowded.push(number);
+        }
+    }
+
+    /// Is the failure of `test` in this segment set aside?
+    pub(super) fn holds(&self, segment: u32, test: u32) -> bool {
+        self.held
+            .get(&segment)
+            .is_some_and(|tests| tests.binary_search(&test).is_ok())
+    }
+
+    /// Returns how many failures of `test` are set aside.
+    pub(super) fn held_of(&self, test: u32) -> u32 {
+        self.per_test.get(&test).copied().unwrap_or(0)
+    }
+
+    /// Judges all crowded segments anew by today's rates, and returns what changed.
+    ///
+    /// Twice: first by all failures, so that a polluter with many victims is let go once it strikes again; then
+    /// without what the first look set aside, since one burst raises the rates that hide the next.
+    pub(super) fn judge(&mut self, history: &[Segment], totals: &Totals<'_>) -> Vec<Change> {
+        let first = self.look(history, totals, &BTreeMap::new());
+        let mut held = self.look(history, totals, &per_test(&first));
+        for (segment, tests) in first {
+            let all = held.entry(segment).or_default();
+            all.extend(tests);
+            all.sort_unstable();
+            all.dedup();
+        }
+        let mut changes = Vec::new();
+        for (before, after, gone) in [(&self.held, &held, true), (&held, &self.held, false)] {
+            for (segment, tests) in before {
+                let other = after.get(segment).map_or(&[][..], Vec::as_slice);
+                let missing = tests
+                    .iter()
+                    .filter(|test| other.binary_search(test).is_err());
+                changes.extend(missing.map(|test| Change {
+                    segment: *segment,
+                    test: *test,
+                    held: !gone,
+                }));
+            }
+        }
+        self.per_test = per_test(&held);
+        self.held = held;
+        changes
+    }
+
+    fn look(
+        &self,
+        history: &[Segment],
+        totals: &Totals<'_>,
+        aside: &BTreeMap<u32, u32>,
+    ) -> BTreeMap<u32, Vec<u32>> {
+        let failures_of = |test: u32| {
+            let aside = aside.get(&test).copied().unwrap_or(0);
+            totals.failures[test as usize].saturating_sub(aside)
+        };
+        let elsewhere = |test: &u32| {
+            leave_one_out(Count {
+                failures: failures_of(*test).into(),
+                trials: totals.trials[*test as usize].into(),
+            })
+        };
+        let rate = |test: &u32| {
+            let trials = totals.trials[*test as usize].max(1);
+            f64::from(failures_of(*test)) / f64::from(trials)
+        };
+        let low = |rate: &f64| *rate < UNEXPECTED_RATE;
+        let background: f64 = totals.failing.iter().map(rate).filter(low).sum();
+        let mut held = BTreeMap::new();
+        for number in &self.crowded {
+            let segment = &history[*number as usize];
+            let odd: Vec<u32> = segment
+                .failed
+                .iter()
+                .copied()
+                .filter(|test| elsewhere(test) < UNEXPECTED_RATE)
+                .collect();
+            if count(odd.len()) < LEAST {
+                continue;
+            }
+            let own: f64 = odd.iter().map(rate).filter(low).sum();
+            let started = f64::from(segment.started());
+            let share = started / f64::from(segment.tests.max(1));
+            #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 iterations")]
+            let newly = NEWLY_SEEN * started / totals.iterations.max(1) as f64;
+            let rates = (background - own).max(0.0) * share;
+            if is_burst(count(odd.len()), rates + newly) {
+                let tests = segment.failed.iter().copied();
+                let tests = tests.filter(|test| elsewhere(test) < SET_ASIDE);
+                held.insert(*number, tests.collect());
+            }
+        }
+        held
+    }
+
+    /// Returns what is set aside, by segment.
+    pub(super) fn bursts(&self, history: &[Segment]) -> Vec<Burst> {
+        let burst = |(number, tests): (&u32, &Vec<u32>)| {
+            let segment = &history[*number as usize];
+            Burst {
+                iteration: segment.iteration,
+                segment: *number,
+                worker: segment.worker,
+                hour: segment.hour,
+                shards: segment.layout.shards,
+                ran: segment.started(),
+                failures: tests.clone(),
+            }
+        };
+        self.held.iter().map(burst).collect()
+    }
+}
+
+fn per_test(held: &BTreeMap<u32, Vec<u32>>) -> BTreeMap<u32, u32> {
+    let mut per_test = BTreeMap::new();
+    for test in held.values().flatten() {
+        *per_test.entry(*test).or_default() += 1;
+    }
+    per_test
+}

@@ -1,0 +1,546 @@
+//! [`Ledger`]: takes observations in the order of the plan and keeps all counters up to date.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
+
+use super::{
+    bets::{Bets, Stand},
+    coverage::Coverage,
+    evidence::{Evidence, Run},
+    filter::{Burst, Change, Filter, Totals},
+    history::{Segment, count},
+    window::Window,
+};
+use crate::{
+    diagnose::observation::{FactorDomain, Levels, Observation, Universe},
+    model::Count,
+    stats::{
+        Cell, Curve, Tables,
+        mass::{Unseen, unseen},
+        share::Shared,
+    },
+};
+
+/// Bets are kept from this many failures on: with fewer, no e-value of a mean over candidates gets anywhere.
+const BET_FROM: u32 = 2;
+
+/// The passive evidence of a hunt. Counters stand as of the last [`end_iteration`](Self::end_iteration).
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(super) modules: Vec<u32>,
+    /// Per factor: does it list its levels?
+    listed: Vec<bool>,
+    history: Vec<Segment>,
+    /// How many segments of the history are counted.
+    counted: usize,
+    iterations: u64,
+    trials: Vec<u32>,
+    failures: Vec<u32>,
+    seconds: BTreeMap<u32, Cell>,
+    /// Tests that ever failed in a first trial.
+    failing: BTreeSet<u32>,
+    /// Tests in which a process died, ascending.
+    struck: Vec<u32>,
+    filter: Filter,
+    window: Window,
+    coverage: Option<Coverage>,
+    pub(super) suspects: BTreeMap<u32, Suspect>,
+    pub(super) tables: Tables,
+    blank: Evidence,
+    polluting: OnceLock<Shared>,
+    setting: OnceLock<Shared>,
+}
+
+/// What is kept of a test once it has failed.
+#[derive(Debug)]
+pub(super) struct Suspect {
+    pub(super) evidence: Evidence,
+    /// How its failures grow with what ran before.
+    pub(super) curve: Curve,
+    /// Kept from the second failure on.
+    bets: Option<Bets>,
+    /// Failing runs by segment, and what ran elsewhere during each.
+    beside: BTreeMap<u32, Vec<u32>>,
+}
+
+impl Ledger {
+    /// Starts without evidence.
+    pub(crate) fn new(universe: &Universe, factors: &[FactorDomain]) -> Self {
+        let tests = universe.names.len();
+        let mut present = universe.present.clone();
+        present.resize(tests, true);
+        let mut modules = universe.modules.clone();
+        modules.resize(tests, u32::MAX);
+        let is_listed = |factor: &FactorDomain| match factor.levels {
+            Levels::Listed(_) => true,
+            Levels::Number => false,
+        };
+        Self {
+            listed: factors.iter().map(is_listed).collect(),
+            modules,
+            history: Vec::new(),
+            counted: 0,
+            iterations: 0,
+            trials: vec![0; tests],
+            failures: vec![0; tests],
+            seconds: BTreeMap::new(),
+            failing: BTreeSet::new(),
+            struck: Vec::new(),
+            filter: Filter::default(),
+            window: Window::new(tests),
+            coverage: Coverage::new(&present),
+            suspects: BTreeMap::new(),
+            tables: Tables::new(4096),
+            blank: Evidence::of(tests),
+            polluting: OnceLock::new(),
+            setting: OnceLock::new(),
+        }
+    }
+
+    /// Takes one closed segment.
+    pub(crate) fn observe(&mut self, observation: &Observation<'_>) {
+        let segment = Segment::of(observation);
+        if let Some(coverage) = &mut self.coverage {
+            let mut started = Vec::with_capacity(segment.started() as usize);
+            segment.each_started(|test, _| started.push(test));
+            coverage.observe(&started);
+        }
+        self.window.push(count(self.history.len()), observation);
+        self.history.push(segment);
+    }
+
+    /// Counts all segments up to this iteration. Returns the suspects whose evidence changed, ascending.
+    pub(crate) fn end_iteration(&mut self, iteration: u64) -> Vec<u32> {
+        let waiting = self.history[self.counted..].iter();
+        let ended = waiting.take_while(|segment| segment.iteration <= iteration);
+        let new = self.counted..self.counted + ended.count();
+        self.iterations += 1;
+        let strikes = self.total_up(new.clone());
+        let totals = Totals {
+            trials: &self.trials,
+            failures: &self.failures,
+            failing: &self.failing,
+            iterations: self.iterations,
+        };
+        let moved = self.filter.judge(&self.history, &totals);
+        let mut changed: BTreeSet<u32> = moved.iter().map(|change| change.test).collect();
+        for change in &moved {
+            self.move_failure(change);
+        }
+        self.count_segments(new.clone(), &mut changed);
+        self.counted = new.end;
+        self.backfill(&mut changed);
+        self.settle_overlap();
+        for (test, suspect) in &mut self.suspects {
+            if strikes || changed.contains(test) {
+                suspect.evidence.strike(&self.struck);
+            }
+            if let Some(bets) = suspect.bets.as_mut().filter(|_| strikes) {
+                bets.strike(&self.struck);
+            }
+        }
+        self.polluting = OnceLock::new();
+        self.setting = OnceLock::new();
+        let suspects = &self.suspects;
+        changed.retain(|test| suspects.contains_key(test));
+        changed
+            .into_iter()
+            .filter(|test| self.is_suspect(*test))
+            .collect()
+    }
+
+    /// Returns the tests with a failure that is not infrastructure's, ascending.
+    pub(crate) fn suspects(&self) -> Vec<u32> {
+        let known = self.suspects.keys().copied();
+        known.filter(|test| self.is_suspect(*test)).collect()
+    }
+
+    /// Returns the failures of a test among its first trials, infrastructure left out of both.
+    pub(crate) fn soak(&self, test: u32) -> Count {
+        let held = self.filter.held_of(test);
+        Count {
+            failures: u64::from(self.failures[test as usize] - held),
+            trials: u64::from(self.trials[test as usize] - held),
+        }
+    }
+
+    /// Returns how many failures of a test are set aside as infrastructure.
+    pub(crate) fn infra(&self, test: u32) -> u64 {
+        self.filter.held_of(test).into()
+    }
+
+    /// Returns the runs of a suspect in the order of the plan, without those set aside; empty for others.
+    pub(crate) fn runs(&self, test: u32) -> &[Run] {
+        let suspect = self.suspects.get(&test);
+        suspect.map_or(&[], |suspect| &suspect.evidence.runs)
+    }
+
+    /// Returns the evidence of a suspect; for other tests one without runs.
+    pub(crate) fn evidence(&self, victim: u32) -> &Evidence {
+        let suspect = self.suspects.get(&victim);
+        suspect.map_or(&self.blank, |suspect| &suspect.evidence)
+    }
+
+    /// Returns how many polluters a victim seems to have.
+    pub(crate) fn polluters(&self, victim: u32) -> f64 {
+        let suspect = self.suspects.get(&victim);
+        suspect.map_or(1.0, |suspect| suspect.curve.polluters())
+    }
+
+    /// Returns the prior that victims share over polluters, or over state-setters.
+    pub(crate) fn shared(&self, polluters: bool) -> &Shared {
+        let place = if polluters {
+            &self.polluting
+        } else {
+            &self.setting
+        };
+        place.get_or_init(|| {
+            // A brittle test fails nearly whenever its setter is not there: the others know nothing of setters.
+            let may =
+                |cell: Cell| polluters || 2 * u64::from(cell.failed) >= u64::from(cell.passed);
+            let scores: Vec<Vec<f64>> = self
+                .suspects
+                .iter()
+                .filter(|(test, suspect)| self.is_suspect(**test) && may(suspect.evidence.total))
+                .map(|(_, suspect)| self.scores(&suspect.evidence, polluters))
+                .collect();
+            let rows: Vec<&[f64]> = scores.iter().map(Vec::as_slice).collect();
+            Shared::learn(self.trials.len(), &rows)
+        })
+    }
+
+    fn scores(&self, evidence: &Evidence, polluters: bool) -> Vec<f64> {
+        if polluters {
+            return self.tables.scores(&evidence.before, evidence.total);
+        }
+        let swapped: Vec<Cell> = evidence.before.iter().map(|cell| cell.swapped()).collect();
+        self.tables.scores(&swapped, evidence.total.swapped())
+    }
+
+    /// ln of how much better "many polluters" fits the recorded runs than one rate.
+    pub(super) fn many(&self, victim: u32) -> f64 {
+        let suspect = self.suspects.get(&victim);
+        suspect.map_or(f64::NEG_INFINITY, |suspect| suspect.curve.ln_bf_many())
+    }
+
+    /// Is there a factor whose levels never come twice?
+    pub(super) fn has_numbers(&self) -> bool {
+        self.listed.iter().any(|listed| !listed)
+    }
+
+    /// Returns what can be said of failures not yet seen; `None` before the first iteration.
+    pub(crate) fn unseen(&self) -> Option<Unseen> {
+        let failed = |times: u64| {
+            let failing = self.failing.iter();
+            failing
+                .filter(|test| self.soak(**test).failures == times)
+                .count() as u64
+        };
+        unseen(self.iterations, failed(1), failed(2))
+    }
+
+    /// Returns the evidence of the runs that none of `groups` precedes completely, in whatever order.
+    pub(crate) fn residual(&self, victim: u32, groups: &[Vec<u32>]) -> Evidence {
+        let mut evidence = Evidence::of(self.modules.len());
+        for run in self.runs(victim) {
+            let segment = self.segment_of(run);
+            if !groups
+                .iter()
+                .any(|group| precedes(segment, run, group).is_some())
+            {
+                evidence.put(segment, run.clone(), &self.listed);
+            }
+        }
+        evidence.strike(&self.struck);
+        evidence
+    }
+
+    /// Returns the evidence of the runs that `group` precedes completely; its candidates are the tests between the
+    /// group's last member and the victim.
+    pub(crate) fn cleaning(&self, victim: u32, group: &[u32]) -> Evidence {
+        let mut evidence = Evidence::of(self.modules.len());
+        for run in self.runs(victim) {
+            let segment = self.segment_of(run);
+            if let Some(last) = precedes(segment, run, group) {
+                evidence.put_after(segment, run.clone(), last);
+            }
+        }
+        evidence.strike(&self.struck);
+        evidence
+    }
+
+    /// Returns the tests that started before the victim in a run of its [`runs`](Self::runs), in order.
+    pub(crate) fn prefix(&self, victim: u32, run: usize) -> Vec<u32> {
+        let run = &self.runs(victim)[run];
+        self.segment_of(run).before(run.place).collect()
+    }
+
+    /// Returns the tests that passing runs clear, the surest first: often before the victim when it passed, seldom
+    /// when it failed.
+    pub(crate) fn cleared(&self, victim: u32) -> Vec<u32> {
+        self.by_clearance(victim, |cell| cell)
+    }
+
+    /// The same of state-setters: often before the victim when it failed, seldom when it passed.
+    pub(crate) fn cleared_of_setting(&self, victim: u32) -> Vec<u32> {
+        self.by_clearance(victim, Cell::swapped)
+    }
+
+    /// Returns ln of the e-value against "whether it fails does not depend on what ran before"; minus infinity
+    /// (an e-value of nothing) for tests that failed less than twice.
+    pub(crate) fn passive_ln_e(&self, victim: u32) -> f64 {
+        let bets = self
+            .suspects
+            .get(&victim)
+            .and_then(|suspect| suspect.bets.as_ref());
+        bets.map_or(f64::NEG_INFINITY, Bets::ln_e)
+    }
+
+    /// Returns the e-BH list at false discovery rate `alpha` over all tests that ever ran, ascending.
+    pub(crate) fn suspected(&self, alpha: f64) -> Vec<u32> {
+        let hypotheses = self.trials.iter().filter(|trials| **trials > 0).count();
+        let victims: Vec<u32> = self.suspects.keys().copied().collect();
+        let ln_e: Vec<f64> = victims
+            .iter()
+            .map(|test| self.passive_ln_e(*test))
+            .collect();
+        // All others have no e-value to speak of: the same list at the share of alpha that is left to these.
+        let share = f64::from(count(victims.len())) / f64::from(count(hypotheses.max(1)));
+        let rejected = crate::stats::e_bh(&ln_e, alpha * share);
+        rejected.into_iter().map(|at| victims[at]).collect()
+    }
+
+    /// Returns the share of ordered pairs of present tests that ran in that order in one process; `None` when the
+    /// suite is too large to count.
+    pub(crate) fn pair_coverage(&self) -> Option<f64> {
+        self.coverage.as_ref().map(Coverage::share)
+    }
+
+    /// Returns the bursts that are set aside, in the order of the plan.
+    pub(crate) fn bursts(&self) -> Vec<Burst> {
+        self.filter.bursts(&self.history)
+    }
+
+    /// Returns the number of iterations that are counted.
+    pub(crate) fn iterations(&self) -> u64 {
+        self.iterations
+    }
+
+    /// Was the process of a segment ever lost while this test ran?
+    pub(crate) fn is_struck(&self, test: u32) -> bool {
+        self.struck.binary_search(&test).is_ok()
+    }
+
+    fn is_suspect(&self, test: u32) -> bool {
+        let held = self.filter.held_of(test);
+        let second = self.seconds.get(&test).map_or(0, |cell| cell.failed);
+        self.failures[test as usize] > held || second > 0
+    }
+
+    fn segment_of(&self, run: &Run) -> &Segment {
+        &self.history[run.segment as usize]
+    }
+
+    fn by_clearance(&self, victim: u32, read: impl Fn(Cell) -> Cell) -> Vec<u32> {
+        let Some(suspect) = self.suspects.get(&victim) else {
+            return Vec::new();
+        };
+        let mut cleared: Vec<(i64, u32)> = (0..)
+            .zip(&suspect.evidence.before)
+            .map(|(test, cell)| (test, read(*cell)))
+            .filter(|(test, cell)| *test != victim && cell.passed > 0)
+            .map(|(test, cell)| (3 * i64::from(cell.failed) - i64::from(cell.passed), test))
+            .collect();
+        cleared.sort_unstable();
+        cleared.into_iter().map(|(_, test)| test).collect()
+    }
+
+    /// Adds new segments to the totals. Returns whether a test was struck.
+    fn total_up(&mut self, new: std::ops::Range<usize>) -> bool {
+        let known = self.struck.len();
+        for (number, segment) in (count(new.start)..).zip(&self.history[new]) {
+            segment.each_started(|test, _| {
+                self.trials[test as usize] += u32::from(segment.outcome(test).is_some());
+            });
+            for test in &segment.failed {
+                self.failures[*test as usize] += 1;
+                self.failing.insert(*test);
+            }
+            for (test, failed) in &segment.second {
+                self.seconds.entry(*test).or_default().add(*failed);
+            }
+            if let Some(Err(at)) = segment.died_in.map(|test| self.struck.binary_search(&test)) {
+                self.struck.insert(at, segment.died_in.expect("it died"));
+            }
+            self.filter.notice(number, segment);
+        }
+        self.struck.len() > known
+    }
+
+    /// Sets a counted failure of a suspect aside, or takes it back.
+    fn move_failure(&mut self, change: &Change) {
+        let Some(suspect) = self.suspects.get_mut(&change.test) else {
+            return;
+        };
+        let number = change.segment;
+        if number as usize >= self.counted {
+            return;
+        }
+        let segment = &self.history[number as usize];
+        let beside = suspect.beside.get(&number);
+        if change.held {
+            suspect.evidence.take(segment, number);
+            if let Some(beside) = beside {
+                suspect.evidence.take_overlap(beside, true);
+            }
+        } else if let Some(place) = segment.place_of(change.test) {
+            let run = Run::at(segment, number, place, true);
+            suspect.evidence.put(segment, run, &self.listed);
+            if let Some(beside) = beside {
+                suspect.evidence.put_overlap(beside, true);
+            }
+        }
+        suspect.draw_curve();
+    }
+
+    /// Counts new segments for the suspects there are.
+    fn count_segments(&mut self, new: std::ops::Range<usize>, changed: &mut BTreeSet<u32>) {
+        let mut place_of = vec![u32::MAX; self.trials.len()];
+        let mut stand = Stand::default();
+        for (number, segment) in (count(new.start)..).zip(&self.history[new]) {
+            segment.each_started(|test, place| place_of[test as usize] = place);
+            for (test, suspect) in &mut self.suspects {
+                let place = place_of[*test as usize];
+                let Some(failed) = (place != u32::MAX)
+                    .then(|| segment.outcome(*test))
+                    .flatten()
+                else {
+                    continue;
+                };
+                if let Some(bets) = &mut suspect.bets {
+                    stand.describe(segment, place, &self.modules);
+                    bets.step(&stand, failed);
+                }
+                if let Some(failed) = segment.second_of(*test) {
+                    suspect.evidence.second.add(failed);
+                }
+                if !(failed && self.filter.holds(number, *test)) {
+                    let run = Run::at(segment, number, place, failed);
+                    suspect.curve.push(run.pi.into(), failed);
+                    suspect.evidence.put(segment, run, &self.listed);
+                }
+                changed.insert(*test);
+            }
+            segment.each_started(|test, _| place_of[test as usize] = u32::MAX);
+        }
+    }
+
+    /// Counts the whole history for tests that have become suspects, and bets for those that failed again.
+    fn backfill(&mut self, changed: &mut BTreeSet<u32>) {
+        let failing = self.failing.iter().chain(self.seconds.keys()).copied();
+        let failing: BTreeSet<u32> = failing.filter(|test| self.is_suspect(*test)).collect();
+        let mut stand = Stand::default();
+        for test in failing {
+            let known = self.suspects.contains_key(&test);
+            let may_bet = self.failures[test as usize] >= BET_FROM;
+            let bets_known = self
+                .suspects
+                .get(&test)
+                .is_some_and(|known| known.bets.is_some());
+            if known && (bets_known || !may_bet) {
+                continue;
+            }
+            let tests = self.trials.len();
+            let mut bets = may_bet.then(|| Bets::new(test, tests));
+            let mut evidence = (!known).then(|| Evidence::of(tests));
+            for (number, segment) in (0..).zip(&self.history[..self.counted]) {
+                let Some(place) = segment.place_of(test) else {
+                    continue;
+                };
+                let Some(failed) = segment.outcome(test) else {
+                    continue;
+                };
+                if let Some(bets) = &mut bets {
+                    stand.describe(segment, place, &self.modules);
+                    bets.step(&stand, failed);
+                }
+                let Some(evidence) = &mut evidence else {
+                    continue;
+                };
+                if let Some(failed) = segment.second_of(test) {
+                    evidence.second.add(failed);
+                }
+                if !(failed && self.filter.holds(number, test)) {
+                    let run = Run::at(segment, number, place, failed);
+                    evidence.put(segment, run, &self.listed);
+                }
+            }
+            if let Some(bets) = &mut bets {
+                bets.strike(&self.struck);
+            }
+            if let Some(evidence) = evidence {
+                self.suspects.insert(test, Suspect::new(evidence));
+                changed.insert(test);
+            }
+            let suspect = self.suspects.get_mut(&test).expect("inserted or known");
+            suspect.bets = bets;
+        }
+    }
+
+    /// Counts what ran elsewhere during segments of which that is known now.
+    fn settle_overlap(&mut self) {
+        let (suspects, filter, history) = (&mut self.suspects, &self.filter, &self.history);
+        self.window.settle(|settled| {
+            let number = settled.segment();
+            for (test, suspect) in suspects.iter_mut() {
+                let Some(beside) = settled.beside(*test) else {
+                    continue;
+                };
+                let Some(failed) = history[number as usize].outcome(*test) else {
+                    continue;
+                };
+                if !(failed && filter.holds(number, *test)) {
+                    suspect.evidence.put_overlap(&beside, failed);
+                }
+                if failed {
+                    suspect.beside.insert(number, beside);
+                }
+            }
+        });
+    }
+}
+
+impl Suspect {
+    fn new(evidence: Evidence) -> Self {
+        let mut suspect = Self {
+            evidence,
+            curve: Curve::default(),
+            bets: None,
+            beside: BTreeMap::new(),
+        };
+        suspect.draw_curve();
+        suspect
+    }
+
+    fn draw_curve(&mut self) {
+        self.curve = Curve::default();
+        for run in &self.evidence.runs {
+            self.curve.push(run.pi.into(), run.failed);
+        }
+    }
+}
+
+/// The place of the last member of `group` when all of them started before the run.
+fn precedes(segment: &Segment, run: &Run, group: &[u32]) -> Option<u32> {
+    let mut missing = group.len();
+    let mut last = 0;
+    for (place, test) in segment.places_before(run.place) {
+        if group.contains(&test) {
+            missing -= 1;
+            last = place;
+        }
+    }
+    (missing == 0).then_some(last)
+}
