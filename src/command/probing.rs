@@ -5,8 +5,11 @@ use std::time::Duration;
 use super::factors::{self, seed32, variables};
 use crate::{
     config::Factor,
-    execute::Assignment,
-    model::{Answer, FactorLevel, Layout, Outcome, Probe, Reply, SegmentEnd, TestId, TrialRecord},
+    execute::{Assignment, Of, Probing},
+    model::{
+        Answer, FactorLevel, Layout, Outcome, Probe, Question, Reply, SegmentEnd, TestId,
+        TrialRecord,
+    },
     plan::IterationSeed,
     store::{PlannedProbe, SegmentRow},
 };
@@ -25,10 +28,14 @@ pub(super) fn levels(
 
 /// Returns what a worker gets for a planned probe.
 pub(super) fn assignment(shard: i64, planned: &PlannedProbe, predicted: Duration) -> Assignment {
+    let (order, mut probing) = Probing::of(&planned.probe);
+    probing.list_changes = planned.probe.question == Question::Locate;
     Assignment {
         shard,
         attempts: 0,
-        order: planned.probe.processes.concat(),
+        order,
+        of: Of::Suite,
+        probe: Some(probing),
         cause: None,
         predicted,
         factors: variables(&planned.factors),

@@ -14,7 +14,7 @@ use crate::{
     },
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, MemoryRecorder, RecordedShard, ShardEnd, Worker},
+    execute::{Assignment, MemoryRecorder, Of, RecordedShard, ShardEnd, Worker},
     plan::Tests,
 };
 
@@ -87,6 +87,8 @@ impl Place {
             shard: 0,
             attempts: 0,
             order: target.order.clone(),
+            of: Of::Suite,
+            probe: None,
             cause: None,
             predicted,
             factors: target.variables.clone(),
