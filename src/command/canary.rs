@@ -261,8 +261,8 @@ mod tests {
         };
         assert!(why.contains("300 iterations"), "{why}");
         let pair = &found()[..1];
-        assert_eq!(word(seen(2_000, 0), pair), "waiting");
-        assert_eq!(word(seen(3_000, 0), pair), "red", "the coin never failed");
+        assert_eq!(word(seen(1_700, 0), pair), "waiting");
+        assert_eq!(word(seen(1_900, 0), pair), "red", "the coin never failed");
         assert_eq!(
             word(seen(600, 60), &found()),
             "red",
