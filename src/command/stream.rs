@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::factors::{self, seed32, variables};
 use crate::{
     config::Factor,
-    execute::{Assignment, Next, ShardEnd, Source},
+    execute::{Assignment, Next, Of, ShardEnd, Source},
     model::{Layout, ListDigest, ShardPlan, ShardState, SuiteId, TestId},
     plan::{
         ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, Watermark, assign,
@@ -217,6 +217,8 @@ impl Stream {
                 attempts: 0,
                 predicted: predicted(&order, &known),
                 order,
+                of: Of::Suite,
+                probe: None,
                 cause: None,
                 factors: variables(&plan.factors),
                 seed32: seed32(planned.seed, planned.layout, plan.shard),
@@ -258,6 +260,8 @@ impl Stream {
             attempts: shard.attempt,
             predicted,
             order: left,
+            of: Of::Suite,
+            probe: None,
             cause: shard.cause,
             factors: variables(&plan.factors),
             seed32: seed32(seed, plan.layout, plan.shard),

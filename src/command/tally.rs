@@ -62,7 +62,10 @@ impl Tally {
             Event::SegmentEnded { end, .. } if *end != SegmentEnd::Completed => {
                 *self.broken.entry(*end).or_default() += 1;
             }
-            Event::SegmentEnded { .. } | Event::SegmentStarted { .. } | Event::Note(_) => {}
+            Event::SegmentEnded { .. }
+            | Event::SegmentStarted { .. }
+            | Event::Left { .. }
+            | Event::Note(_) => {}
         }
     }
 

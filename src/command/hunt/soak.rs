@@ -174,7 +174,10 @@ fn tell(console: &crate::ui::Console, tally: &Tally, event: &Event) {
                 escape::terminal(reason.as_bytes())
             ));
         }
-        Event::TrialEnded { .. } | Event::SegmentEnded { .. } | Event::SegmentStarted { .. } => {}
+        Event::TrialEnded { .. }
+        | Event::SegmentEnded { .. }
+        | Event::SegmentStarted { .. }
+        | Event::Left { .. } => {}
         Event::Note(note) => console.detail(&escape::terminal(note.as_bytes())),
     }
 }
