@@ -14,7 +14,7 @@ use crate::{
     },
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, MemoryRecorder, RecordedShard, ShardEnd, Worker},
+    execute::{Assignment, MemoryRecorder, Of, Probing, RecordedShard, ShardEnd, Worker},
     plan::Tests,
 };
 
@@ -83,10 +83,23 @@ impl Place {
         let rig = Arc::clone(&listed.session.rig);
         let stop = stopping.stop.subscribe();
         let mut worker = Worker::new(0, rig, None, recorder.clone(), events, stop);
+        let (last, before) = target
+            .processes
+            .split_last()
+            .expect("an order has a process");
+        let order = last.clone();
+        let is_probe = !before.is_empty() || !target.beside.is_empty();
+        let probe = is_probe.then(|| Probing {
+            before: before.to_vec(),
+            beside: target.beside.clone(),
+            list_changes: false,
+        });
         let assignment = Assignment {
             shard: 0,
             attempts: 0,
-            order: target.order().cloned().collect(),
+            order,
+            of: Of::Suite,
+            probe,
             cause: None,
             predicted,
             factors: target.variables.clone(),
