@@ -143,6 +143,7 @@ queries! {
     ANSWER_SHARD = "answer_shard",
     ATTEMPTS_OF_SHARD = "attempts_of_shard",
     BARE_TRIALS = "bare_trials",
+    CHECK_FLAGS = "check_flags",
     CHECK_ORPHANS = "check_orphans",
     CHECK_ROWS = "check_rows",
     CHECK_SEGMENTS = "check_segments",
