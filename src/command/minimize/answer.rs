@@ -109,11 +109,7 @@ impl Answer {
     }
 
     /// Keeps the flag, so that `flags` and `show` have it.
-    pub(super) async fn raise(
-        &self,
-        writer: &Writer,
-        book: &Book,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn raise(&self, writer: &Writer, book: &Book) -> Result<(), StoreError> {
         let Some(flag) = self.flag.as_ref().filter(|flag| flag.certified) else {
             return Ok(());
         };
