@@ -2,6 +2,7 @@
 
 mod again;
 mod asked;
+pub mod canary;
 mod completions;
 mod db;
 mod doctor;

@@ -39,17 +39,6 @@ pub(super) fn of_row(row: Row, database: u32) -> Token {
     })
 }
 
-/// Is this segment what was left of its shard after a crash or the like? Then only that is its order.
-///
-/// # Errors
-/// When the database cannot be read.
-pub(super) fn continues(reader: &Reader, shard: i64, segment: i64) -> Result<bool, StoreError> {
-    if reader.segments_of(shard)?.first() == Some(&segment) {
-        return Ok(false);
-    }
-    Ok(reader.segment(segment)?.open.cause.is_some())
-}
-
 /// Returns the token of a recipe: complete in itself. `None` where the recipe needs a neighbour, or is too long for
 /// a token. `handles` are those of the whole suite.
 pub(super) fn of_recipe(suite: SuiteId, handles: &Handles<'_>, recipe: &Recipe) -> Option<Token> {
@@ -73,4 +62,15 @@ pub(super) fn of_recipe(suite: SuiteId, handles: &Handles<'_>, recipe: &Recipe) 
     Minimal::new(suite, &tests, length, factors)
         .ok()
         .map(Token::Minimal)
+}
+
+/// Is this segment what was left of its shard after a crash or the like? Then only that is its order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn continues(reader: &Reader, shard: i64, segment: i64) -> Result<bool, StoreError> {
+    if reader.segments_of(shard)?.first() == Some(&segment) {
+        return Ok(false);
+    }
+    Ok(reader.segment(segment)?.open.cause.is_some())
 }

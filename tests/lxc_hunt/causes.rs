@@ -1,10 +1,5 @@
 //! Whole hunts that find out why: certified flags as `expected.toml` says, probes that survive a kill, hooks.
 
-use std::fs;
-
-use rustix::process::Signal;
-use serde_json::Value;
-
 use crate::support::World;
 use crate::support::truth::{Cause, Truth};
 

@@ -83,23 +83,19 @@ impl Place {
         let rig = Arc::clone(&listed.session.rig);
         let stop = stopping.stop.subscribe();
         let mut worker = Worker::new(0, rig, None, recorder.clone(), events, stop);
-        let (last, before) = target
-            .processes
-            .split_last()
-            .expect("an order has a process");
-        let order = last.clone();
-        let is_probe = !before.is_empty() || !target.beside.is_empty();
-        let probe = is_probe.then(|| Probing {
-            before: before.to_vec(),
-            beside: target.beside.clone(),
-            list_changes: false,
-        });
+        let mut before = target.processes.clone();
+        let order = before.pop().unwrap_or_default();
+        let several = !before.is_empty() || !target.beside.is_empty();
         let assignment = Assignment {
             shard: 0,
             attempts: 0,
             order,
             of: Of::Suite,
-            probe,
+            probe: several.then(|| Probing {
+                before,
+                beside: target.beside.clone(),
+                list_changes: false,
+            }),
             cause: None,
             predicted,
             factors: target.variables.clone(),
