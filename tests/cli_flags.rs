@@ -36,9 +36,16 @@ fn crowd(world: &World) {
     let mut record = Record::new(&world.database, &before);
     let all: Vec<(&str, Outcome)> = tests
         .iter()
-        .map(|name| match name.contains("victim") {
-            true => (*name, Outcome::Failed),
-            false => (*name, Outcome::Passed),
+        .map(|name| {
+            let failed = name.contains("victim");
+            (
+                *name,
+                if failed {
+                    Outcome::Failed
+                } else {
+                    Outcome::Passed
+                },
+            )
         })
         .collect();
     record.iteration(&all);

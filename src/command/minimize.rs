@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     cli::MinimizeArgs,
-    config::Settings,
+    config::{Period, Settings},
     diagnose::{Analyst, Policy},
     error::{ExitCode, Failure},
     execute::{Dispatch, Dispatched, Event, MemoryRecorder, StoreRecorder},
@@ -146,7 +146,7 @@ async fn minimize(
         Err(StoreError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let limit = arguments.limit.map_or(LIMIT, |limit| limit.duration());
+    let limit = arguments.limit.map_or(LIMIT, Period::duration);
     let deadline = Instant::now() + limit.min(super::session::LONGEST);
     let stopping = Stopping::listen(context.interrupts, Some(deadline), console)?;
     let listing = Session::listed(context, settings);
@@ -319,7 +319,7 @@ async fn ask(
         session,
         workers,
         events,
-    } = listed.crew_with(settings, notes, &stopping.stop);
+    } = listed.crew_with(settings, &notes, &stopping.stop);
     let mut beat = Instant::now();
     let dispatched = Dispatch {
         source: &mut inquiry,

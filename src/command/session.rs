@@ -324,14 +324,14 @@ impl Listed {
             folder: state_folder(settings),
             hunt,
         };
-        self.crew_with(settings, recorder, stop)
+        self.crew_with(settings, &recorder, stop)
     }
 
     /// As [`crew`](Self::crew), with another recorder.
     pub(super) fn crew_with<R: Recorder>(
         self,
         settings: &Settings,
-        recorder: R,
+        recorder: &R,
         stop: &watch::Sender<Stop>,
     ) -> Crew<R> {
         let (said, events) = mpsc::channel(EVENTS);

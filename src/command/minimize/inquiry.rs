@@ -410,11 +410,12 @@ impl Inquiry {
 /// again would look like a bad night.
 fn shown(trial: &crate::model::TrialRecord, test: u32, victim: &TestId) -> Option<Shown> {
     let start = trial.started?;
-    let showed = match trial.outcome {
-        _ if trial.outcome.is_void() => Showed::Nothing,
-        Outcome::Passed => Showed::Passed,
-        _ if trial.outcome.is_failing() && trial.test == *victim => Showed::Failed,
-        _ => Showed::Nothing,
+    let showed = if trial.outcome == Outcome::Passed {
+        Showed::Passed
+    } else if trial.outcome.is_failing() && trial.test == *victim {
+        Showed::Failed
+    } else {
+        Showed::Nothing
     };
     #[expect(
         clippy::cast_precision_loss,

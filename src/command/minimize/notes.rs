@@ -67,13 +67,11 @@ impl Recorder for Notes {
         close: SegmentClose,
         last: Vec<TrialRecord>,
     ) -> Result<(), StoreError> {
-        match self.is_ours(segment) {
-            Some(store) => store.close_segment(segment, close, last).await,
-            None => {
-                let segment = outside(segment);
-                self.memory.close_segment(segment, close, last).await
-            }
+        if let Some(store) = self.is_ours(segment) {
+            return store.close_segment(segment, close, last).await;
         }
+        let segment = outside(segment);
+        self.memory.close_segment(segment, close, last).await
     }
 
     async fn close_shard(&self, shard: i64) -> Result<(), StoreError> {
