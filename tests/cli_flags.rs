@@ -148,7 +148,7 @@ fn flags_shows_one_row_per_cause_and_keeps_what_is_not_certified_apart() {
             "not explained yet: 1 test",
             "no action needed: 2 flags",
             "the suite no longer has it",
-            "1 attempt to certify so far: at most 0.001 false certificates expected",
+            "1 attempt to certify: at most 0.001 false certificates expected",
             "next: ",
             "show ",
         ],
@@ -434,7 +434,8 @@ fn status_tells_of_flags_attempts_coverage_and_a_red_canary() {
     assert_says(
         &shown,
         &[
-            "flags   16 open; 1 attempt to certify so far",
+            "flags   16 open",
+            "tried   1 attempt to certify: at most 0.001 false",
             "never failed: each fails in at most 95 % of its runs",
             "25 % of the ordered pairs",
             "canary  RED, do not trust what this hunt did not find: the pair is not certified",
