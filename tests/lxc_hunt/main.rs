@@ -8,6 +8,7 @@
 mod support;
 
 mod crowd;
+mod environment;
 mod faults;
 mod fixtures;
 mod hostile;
