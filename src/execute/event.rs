@@ -55,3 +55,17 @@ pub enum Event {
     /// The runner said something worth a line, once per kind.
     Note(String),
 }
+
+impl Event {
+    /// Returns the row of the shard that it is about.
+    #[must_use]
+    pub fn shard(&self) -> Option<i64> {
+        match self {
+            Self::SegmentStarted { shard, .. }
+            | Self::TrialEnded { shard, .. }
+            | Self::SegmentEnded { shard, .. }
+            | Self::Left { shard, .. } => Some(*shard),
+            Self::Note(_) => None,
+        }
+    }
+}
