@@ -239,9 +239,12 @@ async fn processes_of_one_container_share_its_files_and_nothing_else() {
         ]
     );
     let project = lab.rig.cwd.display().to_string();
-    let left = shown.events.into_iter().find_map(|event| match event {
-        Event::Left { shard: 1, left } => Some(left),
-        _ => None,
+    let left = shown.events.into_iter().find_map(|event| {
+        if let Event::Left { shard: 1, left } = event {
+            Some(left)
+        } else {
+            None
+        }
     });
     let mut left: Vec<_> = left
         .unwrap()
