@@ -369,7 +369,7 @@ impl Thinker {
         if canary.is_some() {
             *self.herald.canary.row() = canary;
         }
-        analysis.canary = self.herald.canary.row().clone();
+        analysis.canary.clone_from(&self.herald.canary.row());
         self.writer.put_analysis(analysis, standings).await?;
         self.looked = Some(Instant::now());
         Ok(desk)

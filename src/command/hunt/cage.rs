@@ -103,28 +103,25 @@ impl Cage {
             })
             .await?;
         let unfinished = Reader::open(&start.database)?.unfinished_hunt(key.id())?;
-        let (hunt, next) = match unfinished {
-            Some(state) => {
-                for shard in &state.open_shards {
-                    let given_up = ShardState::Abandoned;
-                    writer.close_shard(shard.id, given_up).await?;
-                }
-                let hunt = writer.resume_hunt(state.hunt.id, None, &start.lease);
-                (hunt.await?, (state.next_iteration, state.next_plan_index))
+        let (hunt, next) = if let Some(state) = unfinished {
+            for shard in &state.open_shards {
+                let given_up = ShardState::Abandoned;
+                writer.close_shard(shard.id, given_up).await?;
             }
-            None => {
-                let begun = HuntStart {
-                    suite: key.clone(),
-                    kind: HuntKind::Hunt,
-                    master_seed: start.seeds.0.0,
-                    nonce: start.seeds.1.0,
-                    algorithm: ALGORITHM,
-                    config: json!({ "canary": true }),
-                    ends: None,
-                    lease: start.lease,
-                };
-                (writer.begin_hunt(&begun).await?, (0, 0))
-            }
+            let hunt = writer.resume_hunt(state.hunt.id, None, &start.lease);
+            (hunt.await?, (state.next_iteration, state.next_plan_index))
+        } else {
+            let begun = HuntStart {
+                suite: key.clone(),
+                kind: HuntKind::Hunt,
+                master_seed: start.seeds.0.0,
+                nonce: start.seeds.1.0,
+                algorithm: ALGORITHM,
+                config: json!({ "canary": true }),
+                ends: None,
+                lease: start.lease,
+            };
+            (writer.begin_hunt(&begun).await?, (0, 0))
         };
         let planner = Planner {
             writer: writer.clone(),

@@ -136,7 +136,9 @@ impl Mixed {
             Canary::Waits(start) if cage::is_due(Duration::ZERO, 0, time) => {
                 self.canary = Canary::Lives(Box::new(Cage::open(*start).await?));
             }
-            other => self.canary = other,
+            as_it_was @ (Canary::Waits(_) | Canary::Lives(_) | Canary::Gone) => {
+                self.canary = as_it_was;
+            }
         }
         match &mut self.canary {
             Canary::Lives(cage) if cage.is_due(time) => {
