@@ -20,6 +20,15 @@ use crate::{
 /// Milliseconds in an hour.
 const HOUR_MS: f64 = 3_600_000.0;
 
+/// Returns the level of every factor in a probe: those that it fixes, the others drawn by its seed.
+pub(super) fn levels(
+    listed: &[Factor],
+    probe: &Probe<TestId>,
+    seed: IterationSeed,
+) -> Vec<FactorLevel> {
+    factors::levels(listed, &probe.factors, seed, Layout::PROBE, 0)
+}
+
 /// Where probes are planned: a hunt, on a revision.
 #[derive(Clone)]
 pub(super) struct Planner {
@@ -48,7 +57,7 @@ impl Planner {
             let seed = IterationSeed::of_probe(self.master, self.nonce, asked.question.0, place);
             PlannedProbe {
                 place,
-                factors: factors::levels(&self.factors, &probe.factors, seed, Layout::PROBE, 0),
+                factors: levels(&self.factors, &probe, seed),
                 plan_index,
                 seed: seed.0,
                 probe,
