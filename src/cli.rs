@@ -143,8 +143,14 @@ pub enum Command {
     Hunt(HuntArgs),
     /// Show whether a hunt is alive, how far it is and what it saw
     Status(StatusArgs),
+    /// List the flaky tests that were found, with their causes and what replays them
+    Flags(FlagsArgs),
+    /// Show all evidence about one test
+    Show(ShowArgs),
     /// Run the order of a token again and compare what it shows with the record
     Replay(ReplayArgs),
+    /// Write what another machine needs to replay
+    Export(ExportArgs),
     /// Look after the database
     Db {
         /// What to do with it.
@@ -257,6 +263,54 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Arguments of `flags`.
+#[derive(Args, Debug)]
+pub struct FlagsArgs {
+    /// List only what was raised or seen in this time, such as 7d [default: all time]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    pub since: Option<Period>,
+    /// List every flag in full, also each victim of one polluter and what needs no action
+    #[arg(long)]
+    pub all: bool,
+    /// End with 1 when there is a certified flag that needs action: any, or only new ones
+    #[arg(long, value_name = "new|any", value_enum, hide_possible_values = true)]
+    pub fail_on: Option<FailOn>,
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which flags make a command end with 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Those first certified by the newest hunt, or in the time of `--since`
+    New,
+    /// All that are certified and open
+    Any,
+}
+
+/// Arguments of `show`.
+#[derive(Args, Debug)]
+pub struct ShowArgs {
+    /// Show the test with this name or handle
+    #[arg(value_name = "TEST|HANDLE")]
+    pub test: OsString,
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// Write what this token needs, so that it replays without this database
+    #[arg(long, value_name = "TOKEN")]
+    pub repro: String,
+    /// Write to this file, which must not exist [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
 #[expect(
@@ -265,8 +319,11 @@ pub struct StatusArgs {
 )]
 pub struct ReplayArgs {
     /// Replay the order that this token names
-    #[arg(value_name = "TOKEN")]
-    pub token: String,
+    #[arg(value_name = "TOKEN", required_unless_present = "from")]
+    pub token: Option<String>,
+    /// Take the order from this file, as `export --repro` wrote it
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
     /// Repeat this often, or `auto` for as often as the record calls for
     #[arg(long, value_name = "N|auto", default_value_t)]
     pub repeat: Repeat,
@@ -386,9 +443,13 @@ impl Cli {
             Command::List(list) => (None, Some(&list.runner)),
             Command::Replay(replay) => (None, Some(&replay.runner)),
             Command::Doctor(doctor) => (None, Some(&doctor.runner)),
-            Command::Init | Command::Status(_) | Command::Db { .. } | Command::Completions(_) => {
-                (None, None)
-            }
+            Command::Init
+            | Command::Status(_)
+            | Command::Flags(_)
+            | Command::Show(_)
+            | Command::Export(_)
+            | Command::Db { .. }
+            | Command::Completions(_) => (None, None),
         };
         Overrides {
             workers,

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::{cli::Cli, ui::escape};
 
 /// Commands that take the interpreter of the suite.
-const TAKE_PYTHON: [&str; 5] = ["doctor", "list", "run", "hunt", "replay"];
+const TAKE_PYTHON: [&str; 6] = ["doctor", "list", "run", "hunt", "replay", "minimize"];
 
 /// The words of this command that the next one needs, too.
 #[derive(Clone, Debug)]

@@ -1,21 +1,28 @@
 //! One file per subcommand, and what they share. Joins the layers; knows no SQL, no clap, no liblxc.
 
 mod again;
+mod asked;
 mod completions;
 mod db;
 mod doctor;
+mod export;
 pub mod factors;
 mod failure;
+mod finding;
+mod flags;
 mod hunt;
 pub mod init;
 mod junit;
 mod list;
 mod replay;
+mod repro;
 mod run;
 mod session;
+mod show;
 mod status;
 mod stopping;
 mod stream;
+mod subject;
 mod summary;
 mod tally;
 mod tokens;
@@ -152,7 +159,10 @@ fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Run(arguments) => run::run(context, arguments, &context.settings(cli)?),
         Command::Hunt(arguments) => hunt::run(context, arguments, &context.settings(cli)?),
         Command::Status(arguments) => status::run(context, arguments, &context.settings(cli)?),
+        Command::Flags(arguments) => flags::run(context, arguments, &context.settings(cli)?),
+        Command::Show(arguments) => show::run(context, arguments, &context.settings(cli)?),
         Command::Replay(arguments) => replay::run(context, arguments, &context.settings(cli)?),
+        Command::Export(arguments) => export::run(context, arguments, &context.settings(cli)?),
         Command::Db {
             command: DbCommand::Check(arguments),
         } => db::check(context, arguments, &context.settings(cli)?),

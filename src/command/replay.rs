@@ -4,8 +4,8 @@
 mod compare;
 mod local;
 mod place;
-mod record;
-mod resolve;
+pub(super) mod record;
+pub(super) mod resolve;
 mod shell;
 mod show;
 
@@ -19,6 +19,7 @@ use self::{
 };
 use super::{
     Context,
+    repro::Repro,
     stopping::{Stopping, block_on},
 };
 use crate::{
@@ -26,7 +27,9 @@ use crate::{
     config::Settings,
     error::{ExitCode, Failure},
     execute::Stop,
+    model::{Count, SuiteId, UnixMillis},
     plan::Token,
+    stats,
     store::{Reader, StoreError},
 };
 
@@ -44,15 +47,12 @@ pub(super) fn run(
     arguments: &ReplayArgs,
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
-    let token: Token = arguments.token.parse().map_err(|error| {
-        Failure::new(ExitCode::Usage, error)
-            .hint("a token is one word from `status`, `hunt` or a report; copy it whole")
-    })?;
+    let source = Source::of(arguments)?;
     let show = Show {
         console: &context.console,
         json: arguments.json,
     };
-    block_on(replay(context, arguments, settings, &token, &show)).map_err(|failure| {
+    block_on(replay(context, arguments, settings, source, &show)).map_err(|failure| {
         // Who reads JSON gets an answer even where there was nothing to run.
         if failure.exit() != ExitCode::Inconclusive {
             return failure;
@@ -66,12 +66,12 @@ async fn replay(
     context: &Context,
     arguments: &ReplayArgs,
     settings: &Settings,
-    token: &Token,
+    source: Source,
     show: &Show<'_>,
 ) -> Result<ExitCode, Failure> {
     let suite = settings.suite.id;
     let here = format!("`{}`, suite {suite}", settings.suite.name);
-    if let Some(owner) = resolve::suite_of(token).filter(|owner| *owner != suite) {
+    if let Some(owner) = source.suite().filter(|owner| *owner != suite) {
         return Err(resolve::other_suite(owner, &here));
     }
     let reader = match Reader::open(&settings.store.path) {
@@ -89,14 +89,21 @@ async fn replay(
         context.console.note(what);
         return Ok(stopping.ending().aborted());
     };
-    let target = resolve(
-        token,
-        suite,
-        place.tests(),
-        &settings.factors,
-        reader.as_ref(),
-    )?;
-    show.target(token, &target, settings)?;
+    let token = source.token().clone();
+    let mut target = match source {
+        Source::Token(token) => resolve(
+            &token,
+            suite,
+            place.tests(),
+            &settings.factors,
+            reader.as_ref(),
+        )?,
+        Source::File(repro) => resolve::of_file(*repro, place.tests())?,
+    };
+    if let Some(reader) = &reader {
+        target.repeat = recipe(&token, suite, reader)?.or(target.repeat);
+    }
+    show.target(&token, &target, settings)?;
     if arguments.strict && !target.drift.is_empty() {
         return show.conclusion(&target, &[], None);
     }
@@ -128,27 +135,91 @@ async fn replay(
     Ok(code)
 }
 
-/// How often to run: what was asked for, or what shows the recorded failure with a probability of 95 %.
+/// Where the order comes from.
+enum Source {
+    Token(Token),
+    File(Box<Repro>),
+}
+
+impl Source {
+    /// Reads what was given.
+    fn of(arguments: &ReplayArgs) -> Result<Self, Failure> {
+        let token = arguments.token.as_deref().map(parsed).transpose()?;
+        let Some(file) = &arguments.from else {
+            return Ok(Self::Token(token.expect("one of the two is required")));
+        };
+        let repro = Repro::read(file)?;
+        if token.is_some_and(|token| token != repro.token) {
+            return Err(Failure::new(
+                ExitCode::Usage,
+                "the file is about another token than the one given",
+            )
+            .hint(format!("it holds {}", repro.token)));
+        }
+        Ok(Self::File(Box::new(repro)))
+    }
+
+    fn token(&self) -> &Token {
+        match self {
+            Self::Token(token) => token,
+            Self::File(repro) => &repro.token,
+        }
+    }
+
+    /// The suite that it names; a reference names a database instead.
+    fn suite(&self) -> Option<SuiteId> {
+        match self {
+            Self::Token(token) => resolve::suite_of(token),
+            Self::File(repro) => Some(repro.suite),
+        }
+    }
+}
+
+/// Reads a token as a person typed it.
 ///
-/// Source: predictive distribution of a Beta(1/2, 1/2) prior; the smallest N with
-/// `B(f + 1/2, s + 1/2 + N) / B(f + 1/2, s + 1/2) <= 0.05` after `f` failing and `s` other runs.
+/// # Errors
+/// [`Failure`] with 150 for a text that is none.
+pub(super) fn parsed(text: &str) -> Result<Token, Failure> {
+    text.parse().map_err(|error| {
+        Failure::new(ExitCode::Usage, error)
+            .hint("a token is one word from `flags`, `status`, `hunt` or a report; copy it whole")
+    })
+}
+
+/// Returns how many repetitions show the recipe of this token with 95 %, where a flag of the suite has it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn recipe(
+    token: &Token,
+    suite: SuiteId,
+    reader: &Reader,
+) -> Result<Option<u32>, StoreError> {
+    let text = token.to_string();
+    let flags = reader.flags(suite, UnixMillis(i64::MIN))?;
+    let mut of_token = flags
+        .into_iter()
+        .filter(|row| row.token.as_deref() == Some(&text));
+    Ok(of_token
+        .find_map(|row| row.flag.recipe)
+        .map(|recipe| recipe.repeat))
+}
+
+/// How often to run: what was asked for, or what shows the recorded failure with a probability of 95 %: what a
+/// certified recipe says, else what the recorded runs of this order do.
 fn repeats(asked: Repeat, target: &Target) -> NonZeroU32 {
     let times = match asked {
         Repeat::Times(times) => times.get(),
-        Repeat::Auto if target.failing_runs == 0 => UNKNOWN_REPEATS,
-        Repeat::Auto => {
-            let (runs, failing) = (f64::from(target.runs), f64::from(target.failing_runs));
-            let mut silent = 1.0;
-            (0..MOST_AUTO)
-                .take_while(|n| {
-                    let again = silent > 0.05;
-                    silent *= (runs - failing + 0.5 + f64::from(*n)) / (runs + 1.0 + f64::from(*n));
-                    again
-                })
-                .count()
-                .try_into()
-                .unwrap_or(MOST_AUTO)
-        }
+        Repeat::Auto => match target.repeat {
+            Some(repeat) => repeat.min(MOST_AUTO),
+            None if target.failing_runs == 0 => UNKNOWN_REPEATS,
+            None => stats::repeats(Count {
+                failures: target.failing_runs.into(),
+                trials: target.runs.into(),
+            })
+            .predictive
+            .min(MOST_AUTO),
+        },
     };
     NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN)
 }
@@ -163,10 +234,7 @@ fn predicted(
         Some(reader) => reader.durations(settings.suite.id)?.into_iter().collect(),
         None => std::collections::BTreeMap::new(),
     };
-    let each = target
-        .order
-        .iter()
-        .map(|(test, _)| known.get(test).copied());
+    let each = target.order().map(|(test, _)| known.get(test).copied());
     Ok(each
         .sum::<Option<Duration>>()
         .unwrap_or(settings.hunt.max_shard))
@@ -195,5 +263,14 @@ mod tests {
                 "{failing}/{runs}"
             );
         }
+    }
+
+    #[test]
+    fn auto_repeats_as_often_as_the_certified_recipe_says() {
+        let mut target = Target::of_runs(1, 1);
+        target.repeat = Some(17);
+        assert_eq!(repeats(Repeat::Auto, &target).get(), 17);
+        target.repeat = Some(u32::MAX);
+        assert_eq!(repeats(Repeat::Auto, &target).get(), MOST_AUTO);
     }
 }

@@ -4,19 +4,27 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Context, summary, tokens};
+use super::{
+    Context,
+    finding::{read, words},
+    flags, summary, tokens,
+};
 use crate::{
     cli::StatusArgs,
     config::Settings,
     error::{ExitCode, Failure},
     model::{Clock, HuntKind, HuntState, SystemClock},
     plan::MasterSeed,
-    store::{Holder, HuntRow, HuntStatus, Reader, StoreError, holder},
+    stats,
+    store::{AnalysisRow, CanaryRow, Holder, HuntRow, HuntStatus, Reader, StoreError, holder},
     ui::{escape, text},
 };
 
 /// Age of a heartbeat after which a living process is called stale: twelve missed ones.
 const STALE: Duration = Duration::from_mins(1);
+
+/// Error probability of the bound for tests that never failed: 95 %.
+const ALPHA: f64 = 0.05;
 
 const SCHEMA: &str = "soakhound.status/1";
 
@@ -84,6 +92,7 @@ pub(super) fn run(
     let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
     let standing = Standing::of(&status, held.is_some(), age);
     let found = summary::failing(settings, &reader, hunt.id)?;
+    let analysed = Analysed::read(settings, &reader, &status)?;
     let shards = match arguments.shards {
         Some(most) => shard_tokens(settings, &reader, hunt.id, most.get())?,
         None => Vec::new(),
@@ -92,11 +101,7 @@ pub(super) fn run(
         let mut answer = summary::counts_json(&status);
         answer["schema"] = json!(SCHEMA);
         answer["state"] = json!(standing.word());
-        answer["probe_trials"] = json!(0);
-        answer["pair_coverage"] = Value::Null;
-        answer["flags_open"] = json!(0);
-        answer["attempts"] = json!(0);
-        answer["canary"] = Value::Null;
+        analysed.fill(&mut answer);
         answer["failing"] = json!(summary::failing_json(&found));
         if arguments.shards.is_some() {
             answer["shard_tokens"] = shards
@@ -117,6 +122,7 @@ pub(super) fn run(
     }
     for line in summary::counted_lines(&status)
         .into_iter()
+        .chain(analysed.lines())
         .chain(summary::failing_lines(&found, console.width()))
     {
         console.line(&line)?;
@@ -125,6 +131,7 @@ pub(super) fn run(
         console.line(&format!("shard {shard}  {token}"))?;
     }
     let next = match (standing, found.first()) {
+        _ if analysed.flags_open > 0 => Some("flags".to_owned()),
         (_, Some(failing)) => Some(format!("replay {}", failing.token)),
         (Standing::Still(_), None) => Some("hunt".to_owned()),
         (Standing::Alive(_) | Standing::Stale, None) => None,
@@ -154,6 +161,7 @@ fn none(
             "workers",
             "pair_coverage",
             "canary",
+            "never_failed",
         ] {
             answer[absent] = Value::Null;
         }
@@ -167,6 +175,7 @@ fn none(
             "infra",
             "flags_open",
             "attempts",
+            "false_certificates_expected",
         ] {
             answer[zero] = json!(0);
         }
@@ -244,6 +253,92 @@ impl Words<'_> {
                 )
             }
         }
+    }
+}
+
+/// What the analysis says of the suite.
+struct Analysed {
+    flags_open: usize,
+    attempts: u64,
+    probe_trials: u64,
+    row: Option<AnalysisRow>,
+    /// Tests that never failed in this hunt, and the failure rate that they may still have, with 95 %; `None` before
+    /// the first iteration is complete.
+    never_failed: Option<(u64, f64)>,
+}
+
+impl Analysed {
+    fn read(settings: &Settings, reader: &Reader, status: &HuntStatus) -> Result<Self, StoreError> {
+        let suite = settings.suite.id;
+        let tests = read::tests(suite, reader)?;
+        let passing = (tests.len() as u64).saturating_sub(status.failing_tests);
+        // Every one of them ran at least this often, unless it was skipped.
+        let runs = status.iterations;
+        Ok(Self {
+            flags_open: read::open_flags(suite, reader, &tests)?,
+            attempts: reader.attempts(suite)?,
+            probe_trials: status.probe_trials,
+            row: reader.analysis(suite)?,
+            never_failed: (runs > 0).then(|| (passing, stats::never_failed_bound(runs, ALPHA))),
+        })
+    }
+
+    fn fill(&self, answer: &mut Value) {
+        answer["flags_open"] = json!(self.flags_open);
+        answer["attempts"] = json!(self.attempts);
+        answer["false_certificates_expected"] = json!(flags::expected(self.attempts));
+        answer["probe_trials"] = json!(self.probe_trials);
+        answer["pair_coverage"] = json!(self.row.as_ref().map(|row| row.pair_coverage));
+        answer["canary"] = self.canary().map_or(
+            Value::Null,
+            |canary| json!({"state": canary.state, "why": canary.why}),
+        );
+        answer["never_failed"] = self.never_failed.map_or(
+            Value::Null,
+            |(tests, bound)| json!({"tests": tests, "upper_bound": bound}),
+        );
+    }
+
+    fn canary(&self) -> Option<&CanaryRow> {
+        self.row.as_ref().and_then(|row| row.canary.as_ref())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "flags   {} open; {}",
+            text::count(self.flags_open as u64),
+            flags::attempts_line(self.attempts)
+        )];
+        if self.probe_trials > 0 {
+            lines.push(format!(
+                "probes  {} in probes, in no count above",
+                text::plural(self.probe_trials, "trial")
+            ));
+        }
+        if let Some((tests, bound)) = self.never_failed {
+            lines.push(format!(
+                "rest    {} never failed: each fails in at most {} of its runs, with 95 %",
+                text::plural(tests, "test"),
+                words::percent(bound)
+            ));
+        }
+        if let Some(row) = &self.row {
+            lines.push(format!(
+                "pairs   {} of the ordered pairs of tests have run in one process",
+                words::percent(row.pair_coverage)
+            ));
+        }
+        if let Some(canary) = self.canary() {
+            let why = canary.why.as_ref().map_or_else(String::new, |why| {
+                format!(": {}", escape::terminal(why.as_bytes()))
+            });
+            let state = match canary.state.as_str() {
+                "red" => "RED, do not trust what this hunt did not find",
+                other => other,
+            };
+            lines.push(format!("canary  {state}{why}"));
+        }
+        lines
     }
 }
 

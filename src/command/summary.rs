@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde_json::{Value, json};
 
-use super::{Context, tokens};
+use super::{Context, finding::read, flags, tokens};
 use crate::{
     config::Settings,
     error::Failure,
@@ -54,7 +54,7 @@ pub(super) fn failing(
     let found = rows.into_iter().map(|row| {
         let shard = &shards[&row.shard];
         let list = revisions[&shard.revision].list;
-        let token = if continues(reader, &row)? {
+        let token = if tokens::continues(reader, row.shard, row.segment)? {
             tokens::of_row(Row::Segment(row.segment.unsigned_abs()), database)
         } else {
             tokens::of_shard(settings.suite.id, list, &shard.plan, shard.id, database)
@@ -63,14 +63,6 @@ pub(super) fn failing(
         Ok(Failing { row, handle, token })
     });
     found.collect()
-}
-
-/// Did the test fail in what was left of a shard after a crash or the like? Then only that is its order.
-fn continues(reader: &Reader, row: &FailureRow) -> Result<bool, StoreError> {
-    if reader.segments_of(row.shard)?.first() == Some(&row.segment) {
-        return Ok(false);
-    }
-    Ok(reader.segment(row.segment)?.open.cause.is_some())
 }
 
 /// Returns the failing tests as JSON.
@@ -175,12 +167,15 @@ pub(super) fn show(
 ) -> Result<(), Failure> {
     let status = reader.status(hunt)?;
     let found = failing(settings, reader, hunt)?;
+    let board = read::board(settings, reader, None)?;
     let console = &context.console;
     if as_json {
         let mut answer = counts_json(&status);
         answer["schema"] = json!("soakhound.hunt/1");
         answer["state"] = json!(status.hunt.state.word());
         answer["failing"] = json!(failing_json(&found));
+        answer["flags"] = json!(flags::values(&board));
+        answer["attempts"] = json!(board.attempts);
         console.json(&answer)?;
         return Ok(());
     }
@@ -188,10 +183,15 @@ pub(super) fn show(
     for line in counted_lines(&status) {
         console.line(&line)?;
     }
-    for line in failing_lines(&found, console.width()) {
-        console.line(&line)?;
+    let flagged = flags::summary(context, &board);
+    for line in failing_lines(&found, console.width())
+        .iter()
+        .chain(&flagged)
+    {
+        console.line(line)?;
     }
     let next = match found.first() {
+        _ if !flagged.is_empty() => "flags".to_owned(),
         Some(failing) => format!("replay {}", failing.token),
         None => "status".to_owned(),
     };

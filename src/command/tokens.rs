@@ -3,6 +3,7 @@
 use crate::{
     model::{ListDigest, ShardPlan, SuiteId},
     plan::{DatabaseId, IterationSeed, Random, Reference, Row, ShortDigest, Token},
+    store::{Reader, StoreError},
 };
 
 /// Returns the token of a shard: self-contained where its order is a function of the seed, else a
@@ -33,4 +34,15 @@ pub(super) fn of_row(row: Row, database: u32) -> Token {
         database: DatabaseId::from_bits(database),
         row,
     })
+}
+
+/// Is this segment what was left of its shard after a crash or the like? Then only that is its order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn continues(reader: &Reader, shard: i64, segment: i64) -> Result<bool, StoreError> {
+    if reader.segments_of(shard)?.first() == Some(&segment) {
+        return Ok(false);
+    }
+    Ok(reader.segment(segment)?.open.cause.is_some())
 }

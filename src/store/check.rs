@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, Row, named_params};
 
 use super::codec::{self, Digest};
-use super::{StoreError, book, open, sql};
-use crate::model::MonoMicros;
+use super::{StoreError, book, open, rows, sql};
+use crate::model::{Flag, MonoMicros};
 
 /// Findings after which a kind of check stops listing: one damaged page can spoil thousands of rows.
 const MAX_FINDINGS: usize = 100;
@@ -62,6 +62,12 @@ pub enum Finding {
         /// The text.
         text: i64,
     },
+    /// The body of a flag does not read back, or speaks of another test or verdict than its row.
+    #[error("flag {flag} does not say what its row says")]
+    Flag {
+        /// The flag.
+        flag: i64,
+    },
     /// A finished shard does not have exactly one outcome for each planned trial.
     #[error(
         "shard {shard} has {answered} of {planned} planned trials answered, {doubled} of them twice"
@@ -109,6 +115,7 @@ pub fn check(path: &Path) -> Result<CheckReport, StoreError> {
     findings.extend(foreign_keys(&moment)?);
     let (segments, trials) = check_segments(&moment, &mut findings)?;
     findings.extend(check_texts(&moment)?);
+    findings.extend(check_flags(&moment)?);
     let shards = check_shards(&moment, &mut findings)?;
     let orphans = |row: &Row| {
         Ok(Finding::Orphans {
@@ -234,6 +241,21 @@ fn check_texts(connection: &Connection) -> Result<Vec<Finding>, StoreError> {
     };
     let texts = sql::CHECK_TEXTS.all(connection, &[], read)?;
     Ok(texts.into_iter().flatten().take(MAX_FINDINGS).collect())
+}
+
+fn check_flags(connection: &Connection) -> Result<Vec<Finding>, StoreError> {
+    let read = |row: &Row| {
+        let body: String = row.get("body")?;
+        let said = serde_json::from_str::<Flag>(&body).ok();
+        let said = said.map(|flag| (flag.test, flag.verdict.code()));
+        let test = rows::test_name_or_null(row, "name")?;
+        let sound = said == Some((test, row.get("verdict")?));
+        Ok((!sound).then_some(Finding::Flag {
+            flag: row.get("id")?,
+        }))
+    };
+    let flags = sql::CHECK_FLAGS.all(connection, &[], read)?;
+    Ok(flags.into_iter().flatten().take(MAX_FINDINGS).collect())
 }
 
 fn check_shards(connection: &Connection, findings: &mut Vec<Finding>) -> Result<u64, StoreError> {

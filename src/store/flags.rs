@@ -44,6 +44,8 @@ pub struct Seen {
     pub position: u32,
     /// How it failed.
     pub outcome: Outcome,
+    /// What makes this failure and others alike.
+    pub signature: Option<String>,
 }
 
 /// A flag as recorded.
@@ -329,6 +331,7 @@ fn seen(row: &Row) -> rusqlite::Result<Seen> {
         segment: row.get("segment_id")?,
         position: row.get("position")?,
         outcome: word(row, "outcome", Outcome::from_code)?,
+        signature: row.get("signature")?,
     })
 }
 

@@ -142,6 +142,8 @@ queries! {
     ANSWER_PROBE = "answer_probe",
     ANSWER_SHARD = "answer_shard",
     ATTEMPTS_OF_SHARD = "attempts_of_shard",
+    BARE_TRIALS = "bare_trials",
+    CHECK_FLAGS = "check_flags",
     CHECK_ORPHANS = "check_orphans",
     CHECK_ROWS = "check_rows",
     CHECK_SEGMENTS = "check_segments",
@@ -205,6 +207,9 @@ queries! {
     LEFT_OPEN = "left_open",
     MARK_TALLIED = "mark_tallied",
     NEXT_PROBE_ITERATION = "next_probe_iteration",
+    OBSERVED_HUNTS = "observed_hunts",
+    OBSERVED_SEGMENTS = "observed_segments",
+    OBSERVED_SHARDS = "observed_shards",
     OPEN_SEGMENT = "open_segment",
     OPEN_SEGMENTS = "open_segments",
     OPEN_SHARDS = "open_shards",
@@ -243,6 +248,8 @@ queries! {
     SET_ANSWER = "set_answer",
     SET_HUNT_STATE = "set_hunt_state",
     SET_STANDING = "set_standing",
+    SIZE_OF_ITERATION = "size_of_iteration",
+    TESTS_OF_SUITE = "tests_of_suite",
     TOUCH_LEASE = "touch_lease",
 }
 

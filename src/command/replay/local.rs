@@ -7,9 +7,10 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
-use super::resolve::Target;
+use super::{record::Order, resolve::Target};
 use crate::{
     command::{
         Context,
@@ -18,7 +19,7 @@ use crate::{
     config::Settings,
     error::{ExitCode, Failure},
     execute::{RecordedShard, Rig},
-    model::{Outcome, TrialRecord},
+    model::{MonoMicros, Outcome, TrialRecord},
     plan::Tests,
     suite::{self, Journal, JournalEvent, JournalLimits, Runner, RunnerContext},
 };
@@ -130,21 +131,44 @@ impl Local {
         Ok(())
     }
 
-    /// Runs the order once in one process.
+    /// Runs the order once, each of its processes in turn.
     ///
     /// # Errors
-    /// [`Failure`] when the process cannot be started.
+    /// [`Failure`] when a process cannot be started; with 125 when the order needs more than processes.
     pub(super) fn run(&self, target: &Target) -> Result<RecordedShard, Failure> {
+        if !target.beside.is_empty() {
+            return Err(Failure::new(
+                ExitCode::Inconclusive,
+                "this order needs another test to run beside it, which takes containers",
+            ));
+        }
+        let mut shard = RecordedShard::default();
+        for (segment, order) in target.processes.iter().enumerate() {
+            self.process(target, order, segment, &mut shard)?;
+        }
+        Ok(shard)
+    }
+
+    fn process(
+        &self,
+        target: &Target,
+        order: &Order,
+        segment: usize,
+        shard: &mut RecordedShard,
+    ) -> Result<(), Failure> {
         let nonce = Rig::nonce();
-        let command = self
-            .runner
-            .run(&self.context(nonce, target.seed32), &target.order);
+        let command = self.runner.run(&self.context(nonce, target.seed32), order);
         let journal = Journal::of_run(
             nonce,
-            JournalLimits::new(target.order.len(), self.output_cap),
-            target.order.len(),
+            JournalLimits::new(order.len(), self.output_cap),
+            order.len(),
         );
-        let mut shard = RecordedShard::default();
+        let mut position = 0;
+        let mut push = |index, outcome, detail, times: Times| {
+            let trial = trial(order, position, index, outcome, detail, times);
+            position += 1;
+            shard.trials.push((segment, trial));
+        };
         let mut current = None;
         for event in self.talk(command, &target.variables, journal)? {
             match event {
@@ -157,12 +181,7 @@ impl Local {
                 } => {
                     let started = current.take().map(|(_, at)| at);
                     let duration = started.map(|started| at.since(started));
-                    shard
-                        .trials
-                        .push((0, trial(target, shard.trials.len(), index, outcome, detail)));
-                    if let Some((_, last)) = shard.trials.last_mut() {
-                        (last.started, last.duration) = (started, duration);
-                    }
+                    push(index, outcome, detail, (started, duration));
                 }
                 JournalEvent::Untrusted(why) => {
                     let message = format!("what the tests reported cannot be believed: {why}");
@@ -177,12 +196,9 @@ impl Local {
             }
         }
         if let Some((index, _)) = current {
-            shard.trials.push((
-                0,
-                trial(target, shard.trials.len(), index, Outcome::Crashed, None),
-            ));
+            push(index, Outcome::Crashed, None, (None, None));
         }
-        Ok(shard)
+        Ok(())
     }
 
     /// Starts a runner's process with its two descriptors, waits for its end, and reads its records.
@@ -224,21 +240,25 @@ impl Local {
     }
 }
 
+/// Start and duration, as far as they are known.
+type Times = (Option<MonoMicros>, Option<Duration>);
+
 fn trial(
-    target: &Target,
-    position: usize,
+    order: &Order,
+    position: u32,
     index: u32,
     outcome: Outcome,
     detail: Option<Vec<u8>>,
+    (started, duration): Times,
 ) -> TrialRecord {
-    let (test, rep) = target.order[index as usize].clone();
+    let (test, rep) = order[index as usize].clone();
     TrialRecord {
-        position: u32::try_from(position).expect("an order has fewer than 2^32 places"),
+        position,
         test,
         rep,
         outcome,
-        started: None,
-        duration: None,
+        started,
+        duration,
         detail,
     }
 }

@@ -86,7 +86,7 @@ impl Place {
         let assignment = Assignment {
             shard: 0,
             attempts: 0,
-            order: target.order.clone(),
+            order: target.order().cloned().collect(),
             cause: None,
             predicted,
             factors: target.variables.clone(),

@@ -6,19 +6,17 @@ use std::{
     ffi::OsString,
 };
 
-use super::record::{Order, order_of_segment, order_of_shard, trials_of_shard};
+use super::record::{self, Order, Recorded};
 use crate::{
     command::{
         factors::{self, seed32, variables},
+        repro::Repro,
         stream::named,
     },
     config::Factor,
     error::{ExitCode, Failure},
     model::{Handle, ListDigest, Outcome, SuiteId, TestId},
-    plan::{
-        Found, Handles, IterationSeed, Minimal, Random, Reference, Row, ShortDigest, Tests, Token,
-        shard,
-    },
+    plan::{Found, Handles, Minimal, Random, Reference, ShortDigest, Tests, Token, shard},
     store::{Reader, RevisionId, StoreError},
     ui::{escape, text},
 };
@@ -30,8 +28,10 @@ const SEARCHED_REVISIONS: usize = 50;
 
 /// What a token says to run, and what is known of it.
 pub(super) struct Target {
-    /// The order as this checkout can run it.
-    pub(super) order: Order,
+    /// Processes of one container, one after the other, as this checkout can run them; mostly one.
+    pub(super) processes: Vec<Order>,
+    /// Tests that run over and over in another container meanwhile; mostly none.
+    pub(super) beside: Vec<TestId>,
     /// Digest of that order.
     pub(super) digest: ListDigest,
     /// Digest (30 bits) of the order as it was recorded.
@@ -42,6 +42,10 @@ pub(super) struct Target {
     pub(super) recorded: BTreeMap<(TestId, u8), Shown>,
     /// The tests whose failure counts as a reproduction; empty: any.
     pub(super) watch: BTreeSet<TestId>,
+    /// The one test that the order is about, where there is one: only its failures are watched.
+    pub(super) about: Option<TestId>,
+    /// Repetitions that show it with 95 %, where a certified recipe says so.
+    pub(super) repeat: Option<u32>,
     /// Recorded runs of this very order that said something.
     pub(super) runs: u32,
     /// Those of them in which a test failed.
@@ -70,17 +74,20 @@ struct Setting {
 }
 
 impl Target {
-    fn new(order: Order, setting: Setting) -> Result<Self, Failure> {
-        if order.is_empty() {
+    fn new(processes: Vec<Order>, setting: Setting) -> Result<Self, Failure> {
+        if processes.is_empty() {
             return Err(impossible("none of the tests of this order exist any more"));
         }
         let mut target = Self {
-            digest: ListDigest::of(order.iter().map(|(test, _)| test)),
-            order,
+            digest: ListDigest::of(processes.iter().flatten().map(|(test, _)| test)),
+            processes,
+            beside: Vec::new(),
             recorded_order: setting.recorded_order,
             drift: setting.drift,
             recorded: BTreeMap::new(),
             watch: BTreeSet::new(),
+            about: None,
+            repeat: None,
             runs: 0,
             failing_runs: 0,
             variables: setting.variables,
@@ -95,6 +102,11 @@ impl Target {
         Ok(target)
     }
 
+    /// All trials in the order in which they run.
+    pub(super) fn order(&self) -> impl Iterator<Item = &(TestId, u8)> {
+        self.processes.iter().flatten()
+    }
+
     /// `same`, or `drifted`: is the order the recorded one? A suite may have changed around the same order.
     pub(super) fn matching(&self) -> &'static str {
         if self.recorded_order == ShortDigest::from(&self.digest) {
@@ -106,7 +118,7 @@ impl Target {
 }
 
 /// Returns the suite that a token names; a reference names a database instead.
-pub(super) fn suite_of(token: &Token) -> Option<SuiteId> {
+pub(in crate::command) fn suite_of(token: &Token) -> Option<SuiteId> {
     match token {
         Token::Minimal(minimal) => Some(minimal.suite()),
         Token::Random(random) => Some(random.suite),
@@ -133,7 +145,7 @@ pub(super) fn resolve(
 }
 
 /// The order cannot be run here.
-pub(super) fn impossible(message: impl Into<String>) -> Failure {
+pub(in crate::command) fn impossible(message: impl Into<String>) -> Failure {
     Failure::new(
         ExitCode::Inconclusive,
         format!("impossible here: {}", message.into()),
@@ -160,11 +172,17 @@ fn of_handles(
     reader: Option<&Reader>,
 ) -> Result<Target, Failure> {
     let handles = Handles::of(tests.names());
-    let mut order = Vec::new();
+    let mut order: Order = Vec::new();
     let mut missing = Vec::new();
     for handle in minimal.handles() {
         match handles.find(*handle) {
-            Found::One(test) => order.push((tests.name(test).clone(), 1)),
+            Found::One(test) => {
+                let test = tests.name(test).clone();
+                let again = order.iter().filter(|(before, _)| *before == test).count();
+                // A token names a test as often as it runs.
+                let rep = u8::try_from(again + 1).unwrap_or(u8::MAX);
+                order.push((test, rep));
+            }
             Found::None => missing.push(*handle),
             Found::Ambiguous(several) => {
                 let names = names(several.into_iter());
@@ -191,8 +209,13 @@ fn of_handles(
         ));
     }
     let flagged = order.last().map(|(test, _)| test.clone());
+    let processes = if order.is_empty() {
+        Vec::new()
+    } else {
+        vec![order]
+    };
     let mut target = Target::new(
-        order,
+        processes,
         Setting {
             recorded_order: minimal.digest(),
             drift,
@@ -255,15 +278,17 @@ fn of_seed(
 ) -> Result<Target, Failure> {
     let here = shard(random.layout, random.seed, tests, random.shard)
         .map_err(|error| impossible(error.to_string()))?;
-    let mut order = named(&here, tests);
+    let mut processes = vec![named(&here, tests)];
     let mut drift = Vec::new();
-    let known = known_shards(random, reader)?;
+    let known = match reader {
+        Some(reader) => record::of_seed(random, reader)?,
+        None => None,
+    };
     if ShortDigest::from(&tests.digest()) != random.list {
         // With the record at hand the very tests of then are run; without it the seed orders those of now.
-        if let (Some(reader), Some(newest)) = (reader, known.last()) {
-            let then = reader.revision(reader.shard(*newest)?.revision)?.tests;
-            drift.extend(changed(&then, tests));
-            order = existing(&order_of_shard(reader, *newest)?, tests, &mut drift);
+        if let Some(known) = &known {
+            drift.extend(changed(&known.listed, tests));
+            processes = existing(&known.processes, tests, &mut drift);
         } else {
             drift.push(format!(
                 "the suite lists other tests than then ({} now); without the database that recorded it, \
@@ -291,27 +316,12 @@ fn of_seed(
             random.layout.grouping,
         ),
     };
-    let mut target = Target::new(order, setting)?;
-    if let Some(reader) = reader {
-        for id in &known {
-            target.add_run(trials_of_shard(reader, *id)?);
-        }
+    processes.retain(|order| !order.is_empty());
+    let mut target = Target::new(processes, setting)?;
+    for run in known.into_iter().flat_map(|known| known.runs) {
+        target.add_run(run);
     }
     Ok(target)
-}
-
-/// Returns the shards on record that were planned with exactly this order, oldest first.
-fn known_shards(random: &Random, reader: Option<&Reader>) -> Result<Vec<i64>, StoreError> {
-    let Some(reader) = reader else {
-        return Ok(Vec::new());
-    };
-    let mut known = Vec::new();
-    for id in reader.find_shards(random.seed.0, random.layout, random.shard)? {
-        if ShortDigest::from(&reader.shard(id)?.plan.order) == random.order {
-            known.push(id);
-        }
-    }
-    Ok(known)
 }
 
 /// Says how the list of tests has changed.
@@ -341,9 +351,9 @@ fn changed(then: &[TestId], tests: &Tests) -> Option<String> {
 }
 
 /// Keeps what still exists, and says what does not.
-fn existing(then: &Order, tests: &Tests, drift: &mut Vec<String>) -> Order {
+fn existing(then: &[Order], tests: &Tests, drift: &mut Vec<String>) -> Vec<Order> {
     let now: BTreeSet<&TestId> = tests.names().iter().collect();
-    let of: BTreeSet<&TestId> = then.iter().map(|(test, _)| test).collect();
+    let of: BTreeSet<&TestId> = then.iter().flatten().map(|(test, _)| test).collect();
     let gone: Vec<&TestId> = of.difference(&now).copied().collect();
     if !gone.is_empty() {
         drift.push(format!(
@@ -353,9 +363,13 @@ fn existing(then: &Order, tests: &Tests, drift: &mut Vec<String>) -> Order {
             names(gone.iter().copied())
         ));
     }
+    let left = |order: &Order| -> Order {
+        let left = order.iter().filter(|(test, _)| now.contains(test));
+        left.cloned().collect()
+    };
     then.iter()
-        .filter(|(test, _)| now.contains(test))
-        .cloned()
+        .map(left)
+        .filter(|order| !order.is_empty())
         .collect()
 }
 
@@ -367,85 +381,121 @@ fn of_row(
 ) -> Result<Target, Failure> {
     let Some(reader) = reader else {
         return Err(
-            impossible("this token refers to a row of a database, and there is none here")
-                .hint("name the database with `--db`"),
-        );
-    };
-    let database = reader.database_id()?;
-    if database != reference.database.bits() {
-        let message = format!(
-            "this token refers to database {}, this is {}",
-            reference.database,
-            crate::plan::DatabaseId::from_bits(database)
-        );
-        return Err(impossible(message).hint("name the right database with `--db`"));
-    }
-    let segment = match reference.row {
-        Row::Shard(_) => None,
-        Row::Segment(id) => Some(reader.segment(row_id(id)).map_err(no_such_row)?),
-    };
-    let id = match (reference.row, &segment) {
-        (_, Some(segment)) => segment.open.shard,
-        (Row::Shard(id) | Row::Segment(id), None) => row_id(id),
-    };
-    let shard = reader.shard(id).map_err(no_such_row)?;
-    let owner = reader.hunt(shard.hunt)?.suite;
-    if owner != suite {
-        return Err(other_suite(owner, &suite.to_string()));
-    }
-    let plan = shard.plan;
-    let of_shard = format!(
-        "shard {} of {}, {}",
-        plan.shard + 1,
-        plan.layout.shards,
-        plan.layout.grouping
-    );
-    let (then, recorded_order, what) = match &segment {
-        None => (
-            order_of_shard(reader, id)?,
-            plan.order,
-            format!("{} order, {of_shard}", plan.layout.design),
-        ),
-        Some(segment) => (
-            order_of_segment(reader, segment)?,
-            segment.open.order,
-            format!(
-                "segment {} of a {} order, {of_shard}",
-                segment.id, plan.layout.design
+            impossible("this token refers to a row of a database, and there is none here").hint(
+                "name the database with `--db`, or have `soakhound export --repro` write a file there",
             ),
-        ),
+        );
     };
-    let listed = reader.revision(shard.revision)?.tests;
-    let mut drift: Vec<String> = changed(&listed, tests).into_iter().collect();
-    let order = existing(&then, tests, &mut drift);
+    of_recorded(record::of_reference(reference, suite, reader)?, tests)
+}
+
+/// Takes a recorded order as far as this checkout can run it.
+fn of_recorded(recorded: Recorded, tests: &Tests) -> Result<Target, Failure> {
+    let mut drift: Vec<String> = changed(&recorded.listed, tests).into_iter().collect();
+    let (processes, beside) = here(&recorded.processes, &recorded.beside, tests, &mut drift)?;
     let setting = Setting {
-        recorded_order: ShortDigest::from(&recorded_order),
+        recorded_order: ShortDigest::from(&recorded.order),
         drift,
-        variables: variables(&plan.factors),
-        seed32: seed32(IterationSeed(plan.seed), plan.layout, plan.shard),
-        what,
+        variables: words(&recorded.levels),
+        seed32: recorded.seed32,
+        what: recorded.what,
     };
-    let mut target = Target::new(order, setting)?;
-    target.add_run(match segment {
-        Some(segment) => segment.trials,
-        None => trials_of_shard(reader, id)?,
-    });
+    let mut target = Target::new(processes, setting)?;
+    target.beside = beside;
+    if let Some(about) = recorded.about {
+        still_there(std::slice::from_ref(&about), &target)?;
+        target.watch.insert(about.clone());
+        target.about = Some(about);
+    }
+    for run in recorded.runs {
+        target.add_run(run);
+    }
     Ok(target)
 }
 
-fn row_id(id: u64) -> i64 {
-    i64::try_from(id).unwrap_or(i64::MAX)
+/// Finds the order of a portable file in this checkout.
+///
+/// # Errors
+/// [`Failure`] with 125 when it cannot be run here at all.
+pub(super) fn of_file(repro: Repro, tests: &Tests) -> Result<Target, Failure> {
+    let mut drift = Vec::new();
+    if tests.digest() != repro.list {
+        drift.push(format!(
+            "the suite lists other tests than where this file was written ({} now)",
+            text::count(tests.len() as u64)
+        ));
+    }
+    let names = repro.processes.iter().flatten().map(|(test, _)| test);
+    let order = ListDigest::of(names);
+    let (processes, beside) = here(&repro.processes, &repro.beside, tests, &mut drift)?;
+    let setting = Setting {
+        recorded_order: ShortDigest::from(&order),
+        drift,
+        variables: words(&repro.factors),
+        seed32: repro.seed32,
+        what: format!("from a file: {}", escape::terminal(repro.what.as_bytes())),
+    };
+    let mut target = Target::new(processes, setting)?;
+    target.beside = beside;
+    if !repro.watch.is_empty() {
+        still_there(&repro.watch, &target)?;
+    }
+    target.watch.extend(repro.watch);
+    target.recorded = repro
+        .outcomes
+        .into_iter()
+        .map(|one| {
+            let shown = Shown {
+                outcome: one.outcome,
+                signature: one.signature,
+            };
+            ((one.test, one.rep), shown)
+        })
+        .collect();
+    (target.runs, target.failing_runs) = repro.runs;
+    target.repeat = repro.repeat;
+    Ok(target)
 }
 
-fn no_such_row(error: StoreError) -> Failure {
-    if let StoreError::NoSuchRow { kind, id } = error {
-        return impossible(format!("this database has no {kind} {id}"));
+/// Checks that one of the tests that an order is about still runs in it.
+fn still_there(about: &[TestId], target: &Target) -> Result<(), Failure> {
+    if target.order().any(|(test, _)| about.contains(test)) {
+        return Ok(());
     }
-    error.into()
+    let gone = names(about.iter());
+    Err(impossible(format!(
+        "the test that this order is about no longer exists: {gone}"
+    )))
+}
+
+/// Keeps what this checkout has of an order.
+fn here(
+    processes: &[Order],
+    beside: &[TestId],
+    tests: &Tests,
+    drift: &mut Vec<String>,
+) -> Result<(Vec<Order>, Vec<TestId>), Failure> {
+    let processes = existing(processes, tests, drift);
+    let now: BTreeSet<&TestId> = tests.names().iter().collect();
+    let gone: Vec<&TestId> = beside.iter().filter(|test| !now.contains(test)).collect();
+    if !gone.is_empty() {
+        let gone = names(gone.into_iter());
+        return Err(impossible(format!(
+            "a test that has to run beside it no longer exists: {gone}"
+        )));
+    }
+    Ok((processes, beside.to_vec()))
+}
+
+fn words(levels: &[(String, String)]) -> Vec<(OsString, OsString)> {
+    let levels = levels.iter();
+    levels
+        .map(|(factor, level)| (OsString::from(factor), OsString::from(level)))
+        .collect()
 }
 
 /// The token belongs to a suite that is not the one here.
-pub(super) fn other_suite(owner: SuiteId, here: &str) -> Failure {
+pub(in crate::command) fn other_suite(owner: SuiteId, here: &str) -> Failure {
     impossible(format!(
         "this token belongs to suite {owner}; this is {here}"
     ))
@@ -457,12 +507,15 @@ impl Target {
     /// A target without tests, of which so many runs are on record.
     pub(super) fn of_runs(runs: u32, failing_runs: u32) -> Self {
         Self {
-            order: Vec::new(),
+            processes: Vec::new(),
+            beside: Vec::new(),
             digest: ListDigest::of([]),
             recorded_order: ShortDigest::from_bits(0),
             drift: Vec::new(),
             recorded: BTreeMap::new(),
             watch: BTreeSet::new(),
+            about: None,
+            repeat: None,
             runs,
             failing_runs,
             variables: Vec::new(),

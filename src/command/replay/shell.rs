@@ -56,9 +56,18 @@ pub(super) async fn open(
     stopping: &Stopping,
 ) -> Result<(), Failure> {
     let rig = &listed.session.rig;
+    let (last, before) = target
+        .processes
+        .split_last()
+        .expect("an order has a process");
+    if !before.is_empty() || !target.beside.is_empty() {
+        context.console.note(
+            "the shell's script runs the last process of this order alone: run what goes before it by hand",
+        );
+    }
     let command = rig
         .runner
-        .run(&rig.context(Rig::nonce(), target.seed32), &target.order);
+        .run(&rig.context(Rig::nonce(), target.seed32), last);
     let script = Path::new(DRIVER_DIR).join(SCRIPT);
     let mut image = rig.image.clone();
     image.files.push(InjectedFile {

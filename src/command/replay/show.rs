@@ -64,7 +64,7 @@ impl Show<'_> {
         ))?;
         let (now, trials) = (
             ShortDigest::from(&target.digest),
-            text::plural(target.order.len() as u64, "trial"),
+            text::plural(target.order().count() as u64, "trial"),
         );
         self.console.line(&if target.matching() == "same" {
             format!("order  {now}, {trials}: same as recorded")

@@ -26,6 +26,9 @@ use crate::{
 /// Bets are kept from this many failures on: with fewer, no e-value of a mean over candidates gets anywhere.
 const BET_FROM: u32 = 2;
 
+/// Runs that the tables begin with; they double with the hunt.
+const FIRST_TABLES: u32 = 256;
+
 /// The passive evidence of a hunt. Counters stand as of the last [`end_iteration`](Self::end_iteration).
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -48,6 +51,8 @@ pub(crate) struct Ledger {
     coverage: Option<Coverage>,
     pub(super) suspects: BTreeMap<u32, Suspect>,
     pub(super) tables: Tables,
+    /// Up to how many runs the tables go.
+    tabled: u32,
     blank: Evidence,
     polluting: OnceLock<Shared>,
     setting: OnceLock<Shared>,
@@ -92,7 +97,8 @@ impl Ledger {
             window: Window::new(tests),
             coverage: Coverage::new(&present),
             suspects: BTreeMap::new(),
-            tables: Tables::new(4096),
+            tables: Tables::new(FIRST_TABLES),
+            tabled: FIRST_TABLES,
             blank: Evidence::of(tests),
             polluting: OnceLock::new(),
             setting: OnceLock::new(),
@@ -140,6 +146,10 @@ impl Ledger {
             if let Some(bets) = suspect.bets.as_mut().filter(|_| strikes) {
                 bets.strike(&self.struck);
             }
+        }
+        if self.iterations > self.tabled.into() {
+            self.tabled *= 2;
+            self.tables = Tables::new(self.tabled);
         }
         self.polluting = OnceLock::new();
         self.setting = OnceLock::new();

@@ -19,6 +19,8 @@ mod filter;
 mod history;
 mod keeper;
 mod posterior;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub(crate) use crate::stats::Cell;

@@ -1,5 +1,8 @@
 //! The store against a real database in a fresh folder: promises, refusals, faults.
 
+mod evidence;
+mod probes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;

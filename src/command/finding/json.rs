@@ -1,0 +1,98 @@
+//! Flags for programs: the shape that `flags --json` and `show --json` share.
+
+use serde_json::{Value, json};
+
+use super::{Certainty, Found, Seen, words::interval};
+use crate::{
+    model::{Count, Flag, Role, TestId},
+    ui::escape,
+};
+
+/// How much is told of what is not certified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::command) enum Naming {
+    /// A flag that is not certified names no other test.
+    CertifiedOnly,
+    /// All that is known, for who asks about this very test.
+    Everything,
+}
+
+/// Returns a flag.
+pub(in crate::command) fn flag(found: &Found, naming: Naming) -> Value {
+    let flag = &found.flag;
+    let groups = |role| groups(flag, role, naming);
+    json!({
+        "test": flag.test.as_ref().map(escape::json_name),
+        "handle": found.handle,
+        "verdict": flag.verdict.word(),
+        "certified": flag.certified,
+        "suspected": found.certainty() == Certainty::Suspected,
+        "polluters": groups(Role::Polluter),
+        "state_setters": groups(Role::StateSetter),
+        "cleaners": groups(Role::Cleaner),
+        "neighbours": groups(Role::Neighbour),
+        "unnamed": flag.unnamed,
+        "factors": factors(&flag.factors),
+        "failure_rate": count(flag.soak),
+        "token": found.token,
+        "repeat_for_95": flag.recipe.as_ref().map(|recipe| recipe.repeat),
+        "first_seen": found.first.as_ref().map(seen),
+        "last_seen": found.last.as_ref().map(|seen| seen.time.rfc3339()),
+        "e_value": found.ln_e().map(e_value),
+        // Computed on natural iterations alone, by the report.
+        "fragility": Value::Null,
+        "signature": found.signature,
+        "no_action": found.no_action.map(super::NoAction::word),
+        "new": found.is_new,
+    })
+}
+
+/// Returns a count with its anytime-valid 95 % interval; without trials there is none.
+pub(in crate::command) fn count(count: Count) -> Value {
+    let (low, high) = interval(count).unzip();
+    json!({
+        "failures": count.failures,
+        "trials": count.trials,
+        "low": low,
+        "high": high,
+    })
+}
+
+/// Returns the levels of factors.
+pub(in crate::command) fn factors(levels: &[(String, String)]) -> Vec<Value> {
+    levels
+        .iter()
+        .map(|(factor, level)| json!({"factor": factor, "level": level}))
+        .collect()
+}
+
+/// Returns tests by their names.
+pub(in crate::command) fn names<'a>(tests: impl IntoIterator<Item = &'a TestId>) -> Vec<Value> {
+    tests.into_iter().map(escape::json_name).collect()
+}
+
+/// Returns where and when something was seen.
+pub(in crate::command) fn seen(seen: &Seen) -> Value {
+    json!({
+        "time": seen.time.rfc3339(),
+        "revision": seen.revision,
+        "shard": seen.shard,
+    })
+}
+
+/// Returns an e-value from its logarithm. Those past the largest number that JSON readers take stay at it.
+pub(in crate::command) fn e_value(ln_e: f64) -> f64 {
+    ln_e.exp().min(f64::MAX)
+}
+
+/// The groups of one role: the outer list are alternatives, of the inner all are needed.
+fn groups(flag: &Flag, role: Role, naming: Naming) -> Vec<Vec<Value>> {
+    if naming == Naming::CertifiedOnly && !flag.certified {
+        return Vec::new();
+    }
+    flag.groups
+        .iter()
+        .filter(|group| group.role == role)
+        .map(|group| names(&group.members))
+        .collect()
+}

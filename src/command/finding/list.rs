@@ -1,0 +1,333 @@
+//! Many flags as tables: the certified first, one row per cause; what is merely suspected and what needs no
+//! action apart.
+
+use std::collections::BTreeMap;
+
+use super::{Certainty, Found, Names, words};
+use crate::{
+    model::{Role, TestId},
+    ui::{Column, escape, table, text},
+};
+
+/// Rows and tokens of one table that are shown without `--all`.
+const SHOWN: usize = 20;
+
+/// How much of the flags is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::command) enum Extent {
+    /// The first rows, victims of one cause as one.
+    Short,
+    /// So many rows.
+    At(usize),
+    /// Every test.
+    All,
+}
+
+impl Extent {
+    fn rows(self) -> usize {
+        match self {
+            Self::Short => SHOWN,
+            Self::At(rows) => rows,
+            Self::All => usize::MAX,
+        }
+    }
+}
+
+/// What one row speaks of.
+#[derive(Debug, PartialEq)]
+enum Cause<'a> {
+    /// A test with a cause of its own.
+    One(&'a Found),
+    /// Tests that one group makes fail (or pass).
+    Shared {
+        role: Role,
+        members: &'a [TestId],
+        victims: Vec<&'a Found>,
+    },
+}
+
+impl Cause<'_> {
+    fn failures(&self) -> u64 {
+        match self {
+            Self::One(found) => found.flag.soak.failures,
+            Self::Shared { victims, .. } => {
+                victims.iter().map(|found| found.flag.soak.failures).sum()
+            }
+        }
+    }
+
+    /// The flag whose token stands for the cause.
+    fn example(&self) -> &Found {
+        match self {
+            Self::One(found) => found,
+            Self::Shared { victims, .. } => victims[0],
+        }
+    }
+}
+
+/// Returns the lines of a list of flags.
+pub(in crate::command) fn lines(
+    found: &[Found],
+    names: &Names<'_>,
+    columns: usize,
+    extent: Extent,
+) -> Vec<String> {
+    let of = |wanted: fn(&Found) -> bool| -> Vec<&Found> {
+        found.iter().filter(|found| wanted(found)).collect()
+    };
+    let open = of(Found::needs_action);
+    let suspected = of(|found| is(found, Certainty::Suspected));
+    let unexplained = of(|found| is(found, Certainty::Open));
+    let closed = of(|found| found.no_action.is_some());
+    let mut lines = Vec::new();
+    if !open.is_empty() {
+        let causes = by_cause(&open);
+        lines.push(format!(
+            "certified: {}, {}",
+            text::plural(open.len() as u64, "flaky test"),
+            text::plural(causes.len() as u64, "cause"),
+        ));
+        lines.extend(certified(&causes, names, columns, extent));
+    }
+    for (title, some) in [
+        (
+            "suspected: order or environment matters, no cause certified; may vanish",
+            &suspected,
+        ),
+        ("not explained yet", &unexplained),
+    ] {
+        if !some.is_empty() {
+            lines.push(format!(
+                "{title}: {}",
+                text::plural(some.len() as u64, "test")
+            ));
+            lines.extend(plain(some, columns, extent));
+        }
+    }
+    if !closed.is_empty() {
+        lines.push(format!(
+            "no action needed: {}",
+            text::plural(closed.len() as u64, "flag")
+        ));
+        lines.extend(no_action(&closed, columns, extent));
+    }
+    lines
+}
+
+fn is(found: &Found, certainty: Certainty) -> bool {
+    found.certainty() == certainty && found.no_action.is_none()
+}
+
+/// Puts tests together that one group makes fail: each with the group that has most of them.
+fn by_cause<'a>(found: &[&'a Found]) -> Vec<Cause<'a>> {
+    let mut shared: BTreeMap<(Role, &[TestId]), usize> = BTreeMap::new();
+    for group in found.iter().flat_map(|found| deciding(found)) {
+        *shared.entry(group).or_default() += 1;
+    }
+    let mut victims: BTreeMap<(Role, &[TestId]), Vec<&Found>> = BTreeMap::new();
+    let mut causes = Vec::new();
+    for one in found {
+        // Of equal ones the last in byte order: any rule does, as long as it is one.
+        let most = deciding(one)
+            .max_by_key(|group| (shared[group], *group))
+            .filter(|group| shared[group] > 1);
+        match most {
+            Some(group) => victims.entry(group).or_default().push(one),
+            None => causes.push(Cause::One(one)),
+        }
+    }
+    for ((role, members), mut victims) in victims {
+        victims.sort_by_key(|found| (std::cmp::Reverse(found.flag.soak.failures), found.name()));
+        causes.push(if victims.len() == 1 {
+            Cause::One(victims[0])
+        } else {
+            Cause::Shared {
+                role,
+                members,
+                victims,
+            }
+        });
+    }
+    causes.sort_by_key(|cause| (std::cmp::Reverse(cause.failures()), cause.example().name()));
+    causes
+}
+
+/// The groups that decide over a test; cleaners only undo what others did.
+fn deciding(found: &Found) -> impl Iterator<Item = (Role, &[TestId])> {
+    let groups = found.flag.groups.iter();
+    groups
+        .filter(|group| group.role != Role::Cleaner)
+        .map(|group| (group.role, &*group.members))
+}
+
+const CERTIFIED: [Column; 5] = [
+    Column::Word("verdict"),
+    Column::Word("handle"),
+    Column::Number("fails/runs"),
+    Column::Word("cause"),
+    Column::Name("test"),
+];
+
+fn certified(
+    causes: &[Cause<'_>],
+    names: &Names<'_>,
+    columns: usize,
+    extent: Extent,
+) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut tokens = Vec::new();
+    let shown = extent.rows();
+    for cause in causes.iter().take(shown) {
+        match cause {
+            Cause::One(found) => {
+                rows.push(row(found, names));
+                tokens.extend(token(found));
+            }
+            Cause::Shared {
+                role,
+                members,
+                victims,
+            } => {
+                rows.push(shared(*role, members, victims, names));
+                if extent == Extent::All {
+                    rows.extend(victims.iter().map(|found| row(found, names)));
+                    tokens.extend(victims.iter().filter_map(|found| token(found)));
+                } else {
+                    tokens.extend(token(victims[0]));
+                }
+            }
+        }
+    }
+    let mut lines = vec![table(&CERTIFIED, &rows, columns).trim_end().to_owned()];
+    if causes.len() > shown {
+        lines.push(format!(
+            "… {} more: `--all` shows them",
+            text::plural((causes.len() - shown) as u64, "cause")
+        ));
+    }
+    if !tokens.is_empty() {
+        lines.push(
+            "each fails at least once with 95 % in so many runs of `soakhound replay`:".into(),
+        );
+        lines.extend(tokens);
+    }
+    lines
+}
+
+fn row(found: &Found, names: &Names<'_>) -> Vec<String> {
+    vec![
+        found.flag.verdict.word().to_owned(),
+        found.handle.clone().unwrap_or_default(),
+        fails(found),
+        words::cause(&found.flag, names),
+        mark_new(found),
+    ]
+}
+
+/// The name, with a mark where the flag is new.
+fn mark_new(found: &Found) -> String {
+    let mark = if found.is_new { "NEW " } else { "" };
+    format!("{mark}{}", found.name())
+}
+
+fn fails(found: &Found) -> String {
+    let soak = found.flag.soak;
+    format!(
+        "{}/{}",
+        text::count(soak.failures),
+        text::count(soak.trials)
+    )
+}
+
+/// The row of a cause with several victims: it names the cause.
+fn shared(role: Role, members: &[TestId], victims: &[&Found], names: &Names<'_>) -> Vec<String> {
+    let handles: Vec<String> = members.iter().map(|test| names.handle(test)).collect();
+    let all: Vec<String> = members
+        .iter()
+        .map(|test| escape::terminal(test.as_bytes()))
+        .collect();
+    vec![
+        victims[0].flag.verdict.word().to_owned(),
+        handles.join("+"),
+        text::plural(victims.len() as u64, "victim"),
+        role.word().to_owned(),
+        all.join(" and "),
+    ]
+}
+
+/// What replays a flag: handle, how often, token.
+fn token(found: &Found) -> Option<String> {
+    let recipe = found.flag.recipe.as_ref()?;
+    Some(format!(
+        "{:<8} {:>5}  {}",
+        found.handle.as_deref()?,
+        format!("{}x", text::count(recipe.repeat.into())),
+        found.token.as_deref()?
+    ))
+}
+
+const PLAIN: [Column; 4] = [
+    Column::Word("handle"),
+    Column::Number("fails/runs"),
+    Column::Word("accident"),
+    Column::Name("test"),
+];
+
+/// Tests without a certified cause: no other test is named.
+fn plain(found: &[&Found], columns: usize, extent: Extent) -> Vec<String> {
+    let row = |found: &&Found| {
+        let accident = found.suspicion.as_ref();
+        vec![
+            found.handle.clone().unwrap_or_default(),
+            fails(found),
+            accident.map_or_else(|| "-".to_owned(), |one| words::one_in(one.ln_e)),
+            mark_new(found),
+        ]
+    };
+    cut(&PLAIN, found, row, columns, extent)
+}
+
+const NO_ACTION: [Column; 4] = [
+    Column::Word("verdict"),
+    Column::Word("handle"),
+    Column::Word("why not"),
+    Column::Name("test"),
+];
+
+fn no_action(found: &[&Found], columns: usize, extent: Extent) -> Vec<String> {
+    let row = |found: &&Found| {
+        vec![
+            found.flag.verdict.word().to_owned(),
+            found.handle.clone().unwrap_or_else(|| "-".to_owned()),
+            found
+                .no_action
+                .map_or("", super::NoAction::meaning)
+                .to_owned(),
+            found
+                .flag
+                .test
+                .as_ref()
+                .map_or_else(String::new, |_| found.name()),
+        ]
+    };
+    cut(&NO_ACTION, found, row, columns, extent)
+}
+
+fn cut(
+    shape: &[Column],
+    found: &[&Found],
+    row: impl Fn(&&Found) -> Vec<String>,
+    columns: usize,
+    extent: Extent,
+) -> Vec<String> {
+    let shown = extent.rows().min(found.len());
+    let rows: Vec<Vec<String>> = found[..shown].iter().map(row).collect();
+    let mut lines = vec![table(shape, &rows, columns).trim_end().to_owned()];
+    if found.len() > shown {
+        lines.push(format!(
+            "… {} more: `--all` shows them",
+            text::count((found.len() - shown) as u64)
+        ));
+    }
+    lines
+}

@@ -1,0 +1,247 @@
+//! Verdicts, causes and evidence in words and numbers. Test names come out escaped.
+
+use super::Names;
+use crate::{
+    model::{Count, Flag, Group, Reach, Recipe, Role, Verdict},
+    stats,
+    ui::{escape, text},
+};
+
+/// Error probability of every interval shown: 95 %.
+const ALPHA: f64 = 0.05;
+/// Longest level of a factor in a table.
+const LEVEL_COLUMNS: usize = 18;
+
+/// Returns the anytime-valid 95 % interval of a failure rate; `None` without trials.
+pub(in crate::command) fn interval(count: Count) -> Option<(f64, f64)> {
+    (count.trials > 0).then(|| stats::confidence_sequence(count, ALPHA))
+}
+
+/// Returns a rate as percent with two or three digits: `2.9 %`, `0.031 %`, never `100 %` for less.
+pub(in crate::command) fn percent(rate: f64) -> String {
+    let percent = rate * 100.0;
+    let digits = match percent {
+        10.0.. => 0,
+        1.0.. => 1,
+        0.1.. => 2,
+        _ => 3,
+    };
+    if percent <= 0.0 {
+        "0 %".to_owned()
+    } else if percent >= 99.5 && rate < 1.0 {
+        format!("{:.2} %", (percent * 100.0).floor() / 100.0)
+    } else if percent < 0.0005 {
+        "<0.001 %".to_owned()
+    } else {
+        format!("{percent:.digits$} %")
+    }
+}
+
+/// Returns a count with its rate and interval: `182 of 6,270 (2.9 %; 2.5 to 3.3 %)`.
+pub(in crate::command) fn counted(count: Count) -> String {
+    let of = fraction(count);
+    match interval(count) {
+        None => format!("{of} runs"),
+        Some((low, high)) => format!("{of} (95 %: {} to {})", percent(low), percent(high)),
+    }
+}
+
+fn fraction(count: Count) -> String {
+    format!(
+        "{} of {}",
+        text::count(count.failures),
+        text::count(count.trials)
+    )
+}
+
+/// Returns what an e-value means: how often evidence like this comes about by accident, at most.
+pub(in crate::command) fn one_in(ln_e: f64) -> String {
+    let decades = ln_e / std::f64::consts::LN_10;
+    if ln_e <= 0.0 {
+        "no evidence".to_owned()
+    } else if decades < 9.0 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and 10^9"
+        )]
+        let e = ln_e.exp() as u64;
+        format!("1 in {}", text::count(e))
+    } else {
+        format!("1 in 10^{:.0}", decades.floor())
+    }
+}
+
+/// Returns the groups that hold a role.
+pub(in crate::command) fn holders(flag: &Flag, role: Role) -> Vec<&Group> {
+    flag.groups
+        .iter()
+        .filter(|group| group.role == role)
+        .collect()
+}
+
+/// Returns the cause in a few columns, for a table.
+pub(in crate::command) fn cause(flag: &Flag, names: &Names<'_>) -> String {
+    let short = |word: &str, role| by_groups(word, &holders(flag, role), names);
+    match flag.verdict {
+        Verdict::Infrastructure => "the machine".to_owned(),
+        Verdict::Broken => flag.since_iteration.map_or_else(
+            || "always".to_owned(),
+            |since| format!("since iteration {since}"),
+        ),
+        Verdict::Environment => match flag.factors.first() {
+            Some((factor, level)) => {
+                let set = escape::terminal(format!("{factor}={level}").as_bytes());
+                text::elide_middle(&set, LEVEL_COLUMNS)
+            }
+            None => "a factor".to_owned(),
+        },
+        Verdict::Nio => "its second run".to_owned(),
+        Verdict::OdVictim | Verdict::Ndod => short("after", Role::Polluter),
+        Verdict::OdBrittle => short("without", Role::StateSetter),
+        Verdict::Interference => short("beside", Role::Neighbour),
+        Verdict::Position => flag.threshold.map_or_else(
+            || "its place".to_owned(),
+            |tests| match tests {
+                0 | 1 => "unless first".to_owned(),
+                _ => format!("after {} tests", text::count(tests.into())),
+            },
+        ),
+        Verdict::Nod => "alone".to_owned(),
+        Verdict::Undetermined => "-".to_owned(),
+    }
+}
+
+/// `after m8ty31`, `after m8ty31+c0xw52` (both needed), `after any of 3`.
+fn by_groups(word: &str, groups: &[&Group], names: &Names<'_>) -> String {
+    match groups {
+        [] => format!("{word} others"),
+        [one] => match &*one.members {
+            [] => format!("{word} others"),
+            [a] => format!("{word} {}", names.handle(a)),
+            [a, b] => format!("{word} {}+{}", names.handle(a), names.handle(b)),
+            more => format!("{word} {} together", more.len()),
+        },
+        several => format!("{word} any of {}", several.len()),
+    }
+}
+
+/// Returns what the verdict says about the test, as a sentence.
+pub(in crate::command) fn meaning(flag: &Flag) -> String {
+    let adjacent = flag.groups.iter().any(|group| group.adjacent);
+    match flag.verdict {
+        Verdict::Infrastructure => {
+            "many tests failed at once where none was to blame: the machine's doing".to_owned()
+        }
+        Verdict::Broken => match flag.since_iteration {
+            None => "always fails, in every order and alone".to_owned(),
+            Some(since) => {
+                format!("always fails since iteration {since}, never before: a regression")
+            }
+        },
+        Verdict::Environment => format!(
+            "fails or passes by its environment: fails with {}",
+            settings(&flag.factors)
+        ),
+        Verdict::Nio => {
+            "passes, and fails when it runs again in the same process: it spoils its own state"
+                .to_owned()
+        }
+        Verdict::OdVictim if adjacent => {
+            "fails only directly after another test, and not without it".to_owned()
+        }
+        Verdict::OdVictim => "fails after another test, and not without it".to_owned(),
+        Verdict::OdBrittle => "fails alone: it passes only after another test".to_owned(),
+        Verdict::Interference => "fails while another test runs elsewhere".to_owned(),
+        Verdict::Position => match flag.threshold {
+            Some(0 | 1) => "fails unless it is the first test of its process".to_owned(),
+            Some(tests) => format!(
+                "fails once about {} ran before it, whichever they are",
+                text::plural(tests.into(), "test")
+            ),
+            None => "fails late in a process, whatever ran before".to_owned(),
+        },
+        Verdict::Ndod => "fails without any other test too, but more often after one".to_owned(),
+        Verdict::Nod => {
+            "fails at random, also alone: no order and no factor explains it".to_owned()
+        }
+        Verdict::Undetermined if flag.soak.failures <= 1 => "failed once, not explained".to_owned(),
+        Verdict::Undetermined => "fails now and then, not explained yet".to_owned(),
+    }
+}
+
+/// Returns factor levels as `NAME=level`.
+pub(in crate::command) fn settings(levels: &[(String, String)]) -> String {
+    let levels: Vec<String> = levels
+        .iter()
+        .map(|(factor, level)| escape::terminal(format!("{factor}={level}").as_bytes()))
+        .collect();
+    levels.join(" ")
+}
+
+/// Returns the evidence for a group: its three arms, and what their difference is worth.
+pub(in crate::command) fn arms(group: &Group, what: (&str, &str)) -> Vec<String> {
+    let (with, without) = what;
+    let line = |arm: &str, count: Count| format!("{arm:<20} fails {}", counted(count));
+    let mut lines = vec![line(with, group.with)];
+    if group.with_decoy.trials > 0 {
+        lines.push(line("after decoys", group.with_decoy));
+    }
+    lines.push(line(without, group.without));
+    lines.push(format!(
+        "by accident at most {} (e-value of the weaker comparison)",
+        one_in(group.ln_e)
+    ));
+    lines
+}
+
+/// Returns where the state lives.
+pub(in crate::command) fn reach(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Process => "in the memory of one process",
+        Reach::Container => "outside the process: files, ports or daemons of one container",
+        Reach::Host => "outside the container: it reaches other containers of the host",
+    }
+}
+
+/// Returns how often to repeat a recipe, and why.
+pub(in crate::command) fn repeats(recipe: &Recipe) -> String {
+    let again = text::plural(recipe.repeat.into(), "run");
+    let worst = if recipe.repeat_at_worst > recipe.repeat {
+        format!(" (at worst {})", text::count(recipe.repeat_at_worst.into()))
+    } else {
+        String::new()
+    };
+    format!(
+        "failed {}; {again} show it at least once with 95 %{worst}",
+        fraction(recipe.seen),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_never_rounds_to_certainty() {
+        for (rate, shown) in [
+            (0.0, "0 %"),
+            (0.000_001, "<0.001 %"),
+            (0.000_31, "0.031 %"),
+            (0.0028, "0.28 %"),
+            (0.029, "2.9 %"),
+            (0.34, "34 %"),
+            (0.999_96, "99.99 %"),
+            (1.0, "100 %"),
+        ] {
+            assert_eq!(percent(rate), shown);
+        }
+    }
+
+    #[test]
+    fn one_in_reads_well_at_every_size() {
+        assert_eq!(one_in(0.0), "no evidence");
+        assert_eq!(one_in(1000_f64.ln() + 1e-9), "1 in 1,000");
+        assert_eq!(one_in(300.0), "1 in 10^130");
+    }
+}

@@ -1,0 +1,114 @@
+//! What repeated runs of one subset say together: Wald's sequential test of "it reproduces" against "it fails as
+//! the test does anyway", at a rate of reproducing that is learned on the way.
+//!
+//! Source: A. Wald (1945), Sequential tests of statistical hypotheses, Ann. Math. Stat. 16(2), 117-186.
+
+use std::collections::BTreeMap;
+
+use crate::model::Count;
+use crate::stats::special::real;
+
+/// ln of the odds at which a subset is taken to reproduce: wrongly at most once in 100.
+const LN_ACCEPT: f64 = 4.605_170_185_988_091;
+/// Background rates below this cannot be told from none with the runs that anyone spends.
+const LEAST_BACKGROUND: f64 = 0.005;
+/// What the rate that was expected at the start weighs, in runs.
+const WEIGHT: f64 = 4.0;
+/// Part of what an accepted subset showed that counts for the rate: others may reproduce at another one.
+const LEARNED: f64 = 0.5;
+
+/// How sure a rejection must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rejection {
+    /// A wrong one costs a detour: at most one in 20.
+    Passing,
+    /// It is part of the proof that nothing can go: at most one in 100.
+    Proof,
+    /// A run of this very subset just failed: at most one in 100, also if it reproduces only a good half as often as
+    /// expected.
+    AfterFailure,
+    /// The whole list that once failed: at most one in 100, also at half the expected rate.
+    Whole,
+}
+
+/// Runs of all subsets so far, and the rates.
+#[derive(Clone, Debug)]
+pub(super) struct Answers {
+    runs: BTreeMap<Vec<u32>, Count>,
+    expected: f64,
+    background: f64,
+    learned_failures: f64,
+    learned_trials: f64,
+}
+
+impl Answers {
+    pub(super) fn new(rate: f64, background: f64) -> Self {
+        Self {
+            runs: BTreeMap::new(),
+            expected: rate.clamp(0.05, 1.0),
+            background: background.clamp(LEAST_BACKGROUND, 0.3),
+            learned_failures: 0.0,
+            learned_trials: 0.0,
+        }
+    }
+
+    pub(super) fn seen(&self, subset: &[u32]) -> Count {
+        self.runs.get(subset).copied().unwrap_or_default()
+    }
+
+    pub(super) fn record(&mut self, subset: &[u32], failed: bool) {
+        let count = self.runs.entry(subset.to_vec()).or_default();
+        count.trials += 1;
+        count.failures += u64::from(failed);
+    }
+
+    /// What was seen of a subset counts no longer: it was chosen because of it.
+    pub(super) fn forget(&mut self, subset: &[u32]) {
+        self.runs.remove(subset);
+    }
+
+    /// Learns the rate from a subset that was accepted. One failure is left out: runs stop at one.
+    pub(super) fn learn(&mut self, subset: &[u32]) {
+        let seen = self.seen(subset);
+        if seen.trials > 1 {
+            self.learned_failures += LEARNED * real(seen.failures.saturating_sub(1));
+            self.learned_trials += LEARNED * real(seen.trials - 1);
+        }
+    }
+
+    /// The rate at which a subset must reproduce to be told from the background: somewhat below the best guess, less so
+    /// the more is known.
+    fn rate(&self, rejection: Rejection) -> f64 {
+        let a = WEIGHT * self.expected + self.learned_failures;
+        let b = WEIGHT * (1.0 - self.expected) + 0.05 + self.learned_trials - self.learned_failures;
+        let mean = a / (a + b);
+        let deviation = (a * b / (a + b + 1.0)).sqrt() / (a + b);
+        let cautious = (mean - 0.5 * deviation).max(0.75 * mean);
+        let rate = match rejection {
+            Rejection::Passing | Rejection::Proof => cautious,
+            Rejection::AfterFailure => 0.6 * cautious,
+            Rejection::Whole => (0.5 * self.expected).max(0.1),
+        };
+        rate.max(3.0 * self.background).min(0.97)
+    }
+
+    /// Does the subset reproduce? `None` while its runs do not say.
+    pub(super) fn judge(&self, subset: &[u32], rejection: Rejection) -> Option<bool> {
+        let seen = self.seen(subset);
+        let (f, s) = (real(seen.failures), real(seen.trials - seen.failures));
+        let rate = self.rate(rejection);
+        let ln =
+            f * (rate / self.background).ln() + s * ((1.0 - rate) / (1.0 - self.background)).ln();
+        let reject = match rejection {
+            Rejection::Passing => 0.05_f64.ln(),
+            Rejection::Proof | Rejection::AfterFailure | Rejection::Whole => 0.01_f64.ln(),
+        };
+        if ln >= LN_ACCEPT {
+            Some(true)
+        } else if ln <= reject {
+            Some(false)
+        } else {
+            None
+        }
+    }
+}
