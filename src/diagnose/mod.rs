@@ -3,17 +3,35 @@
 //! probes and flags come out.
 //!
 //! - [`observation`]: what goes in: tests and closed segments
-//! - [`ledger`]: the passive evidence: counters of every suspect, bursts, ranking
 //! - [`analyst`]: the whole: the only type that the rest of the program drives
+//! - [`ledger`]: the evidence of recorded runs
+//! - [`case`]: what was asked about one test
+//! - [`flow`]: which question comes next
+//! - [`question`]: one question: what to run next, and what it came to
+//! - [`setup`]: what is fixed when a question is opened, as it is recorded
+//! - [`ranking`]: candidates of a search, decoys
+//! - [`verdict`]: what is claimed
+//! - [`systemic`]: flags about no test
+//! - [`chance`]: decoys and coins
+//! - [`docket`]: the budget
 
 pub mod analyst;
+mod case;
+mod chance;
+mod docket;
+mod flow;
 #[allow(
     dead_code,
     unused_imports,
-    reason = "the analyst takes it up part by part"
+    reason = "the ledger offers a little more than the analyst asks for now"
 )]
-pub(crate) mod ledger;
+mod ledger;
 pub mod observation;
+mod question;
+mod ranking;
+mod setup;
+mod systemic;
+mod verdict;
 
 pub use analyst::{Analyst, Batch, Policy, Standing};
 pub use observation::{FactorDomain, Levels, Observation, Showed, Shown, Universe};

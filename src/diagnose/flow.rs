@@ -1,0 +1,341 @@
+//! Which question to ask next about one test, from the recorded evidence and from what was answered so far. Nothing
+//! is remembered here: after a kill the same answers lead to the same place.
+//!
+//! The order follows what is cheap and decisive: the test alone first; then what its failures alone, sometimes, never
+//! or always mean; a search; a certificate; then whether failures remain that the certificates do not explain.
+
+mod blame;
+mod brittle;
+mod coin;
+mod order;
+
+use super::{
+    analyst::Policy,
+    case::Case,
+    ledger::{Active, Evidence, Family, Ledger, Posterior},
+    observation::{Levels, Universe},
+    question::Conclusion,
+    ranking,
+    setup::{Alone, Certify, Opening, Search, Setup, Treatment, Wanted},
+};
+use crate::{
+    model::{Count, Question},
+    stats::{BlocksOpening, Cell, Direction, Kind, Tables},
+};
+
+pub(crate) use coin::FACT;
+
+/// Runs alone before anything else is asked.
+pub(crate) const FIRST_ALONE: u32 = 4;
+/// Blocks that a certification may spend.
+const BLOCKS: u32 = 120;
+
+/// A question to open.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    /// Its kind.
+    pub(crate) question: Question,
+    /// Does it count as an attempt to certify?
+    pub(crate) attempt: bool,
+    /// How it is opened.
+    pub(crate) opening: Opening<u32>,
+    /// What it will take, in seconds, roughly.
+    pub(crate) cost: f64,
+}
+
+/// All that the flow looks at.
+pub(crate) struct Facts<'a> {
+    /// The tests.
+    pub(crate) universe: &'a Universe,
+    /// What may be spent.
+    pub(crate) policy: &'a Policy,
+    /// The recorded runs.
+    pub(crate) ledger: &'a Ledger,
+    /// Tables for Bayes factors.
+    pub(crate) tables: &'a Tables,
+    /// Tests that killed a process in a probe.
+    pub(crate) deadly: &'a [bool],
+    /// Polluters that are certified for other tests, by how many they pollute, most first.
+    pub(crate) notorious: &'a [u32],
+    /// The test in question.
+    pub(crate) victim: u32,
+    /// What was asked about it.
+    pub(crate) case: &'a Case,
+    /// Ordinary runs and second runs together.
+    pub(crate) soak: Count,
+}
+
+impl<'a> Facts<'a> {
+    /// Returns what to ask next; `None` while there is nothing.
+    pub(crate) fn next(&self) -> Option<Plan> {
+        if !self.universe.present[self.victim as usize] {
+            return None;
+        }
+        let alone = self.case.alone;
+        if alone.trials < u64::from(FIRST_ALONE) {
+            return self.alone(FIRST_ALONE, FIRST_ALONE, FIRST_ALONE);
+        }
+        if alone.failures == alone.trials {
+            brittle::next(self)
+        } else if alone.failures > 0 {
+            coin::next(self)
+        } else {
+            order::next(self)
+        }
+    }
+
+    /// The evidence of the victim.
+    fn evidence(&self) -> &'a Evidence {
+        self.ledger.evidence(self.victim)
+    }
+
+    /// The share of its recorded runs that fail, smoothed; second runs are not among them.
+    fn rate(&self) -> f64 {
+        let total = self.evidence().total;
+        (f64::from(total.failed) + 0.5) / (f64::from(total.trials()) + 1.0)
+    }
+
+    /// The victim alone until `runs` runs are known of in all.
+    fn alone(&self, runs: u32, batch: u32, failures: u32) -> Option<Plan> {
+        let known = u32::try_from(self.case.alone.trials).unwrap_or(u32::MAX);
+        let runs = runs.saturating_sub(known);
+        let impossible = |inquiry: &super::question::Inquiry| {
+            inquiry.question == Question::Isolate
+                && inquiry.conclusion == Some(Conclusion::Impossible)
+        };
+        if runs == 0 || self.case.asked(self.soak, impossible) {
+            return None;
+        }
+        Some(self.plan(
+            Question::Isolate,
+            false,
+            Setup::Alone(Alone {
+                runs,
+                batch,
+                failures,
+            }),
+            f64::from(runs) * self.cost_of(&[]),
+        ))
+    }
+
+    fn plan(&self, question: Question, attempt: bool, setup: Setup<u32>, cost: f64) -> Plan {
+        Plan {
+            question,
+            attempt,
+            opening: Opening {
+                seen: self.soak,
+                setup,
+            },
+            cost,
+        }
+    }
+
+    /// Seconds of one probe with these tests before the victim.
+    fn cost_of(&self, before: &[u32]) -> f64 {
+        let seconds = |test: u32| f64::from(self.universe.seconds[test as usize]);
+        before.iter().map(|test| seconds(*test)).sum::<f64>()
+            + seconds(self.victim)
+            + self.policy.container_seconds
+    }
+
+    /// How long a test takes on average.
+    fn mean_seconds(&self) -> f64 {
+        let seconds = &self.universe.seconds;
+        #[expect(clippy::cast_precision_loss, reason = "a number of tests")]
+        let count = seconds.len().max(1) as f64;
+        seconds.iter().copied().map(f64::from).sum::<f64>() / count
+    }
+
+    /// Probes as counters, for the tournament.
+    fn active(&self) -> Active {
+        let mut active = Active {
+            before: vec![Cell::default(); self.universe.names.len()],
+            ..Active::default()
+        };
+        for shot in self.case.shots.iter().filter(|shot| shot.plain) {
+            active.total.add(shot.failed);
+            if shot.before.is_empty() {
+                active.alone.add(shot.failed);
+            }
+            for test in &shot.before {
+                active.before[*test as usize].add(shot.failed);
+            }
+        }
+        active
+    }
+
+    pub(crate) fn posterior(&self) -> Posterior {
+        self.ledger.posterior(self.victim, &self.active())
+    }
+
+    /// A search for one more polluter or state-setter, unless the same search found nothing on like data.
+    fn search(&self, wanted: Wanted, known: Vec<Vec<u32>>, first: Vec<u32>) -> Option<Plan> {
+        let again = |inquiry: &super::question::Inquiry| {
+            inquiry.opening.setup.search().is_some_and(|search| {
+                search.wanted == wanted
+                    && search.known.len() == known.len()
+                    && (first.is_empty() || search.first == first)
+                    && inquiry.conclusion == Some(Conclusion::NotFound)
+            })
+        };
+        if self.case.asked(self.soak, again) {
+            return None;
+        }
+        let first = if first.is_empty() && wanted == Wanted::Polluter {
+            self.notorious_first()
+        } else {
+            first
+        };
+        let tests = self.universe.present.iter().filter(|here| **here).count();
+        let executions = 3 * tests as u64 + 200;
+        let cost = self.cost_of(&[]) * 12.0 + self.policy.container_seconds;
+        Some(self.plan(
+            Question::Search,
+            false,
+            Setup::Search(Search {
+                wanted,
+                known,
+                first,
+                runs: 250,
+                executions,
+            }),
+            cost,
+        ))
+    }
+
+    /// Polluters of other tests that ran before a failure of this one and were not tried by themselves yet.
+    fn notorious_first(&self) -> Vec<u32> {
+        let before = &self.evidence().before;
+        self.notorious
+            .iter()
+            .copied()
+            .filter(|test| {
+                let cell = before[*test as usize];
+                let tried = self.case.shots.iter().any(|shot| shot.before == [*test]);
+                *test != self.victim
+                    && self.universe.present[*test as usize]
+                    && cell.failed > 0
+                    && !tried
+            })
+            .take(2)
+            .collect()
+    }
+
+    /// Certifies that the victim fails (or passes) after a group that a search found.
+    fn certify(&self, question: Question, group: Vec<u32>, before: Vec<u32>) -> Option<Plan> {
+        let again = |inquiry: &super::question::Inquiry| {
+            inquiry.question == question && inquiry.treated_group() == Some(&group[..])
+        };
+        if self.case.asked(self.soak, again) {
+            return None;
+        }
+        let passes = question != Question::Polluter;
+        let (treated, control) = self.rates_with(&group, &before, passes);
+        let cleared = if question == Question::Cleaner {
+            self.ledger.cleaning(self.victim, &before)
+        } else {
+            self.evidence().clone()
+        };
+        let avoid = [group.clone(), before.clone()].concat();
+        let pool = ranking::cleared(
+            self.universe,
+            self.deadly,
+            &cleared,
+            self.case,
+            (self.victim, &avoid, passes),
+        );
+        let direction = if passes {
+            Direction::Passes
+        } else {
+            Direction::Fails
+        };
+        let effect = if passes { 1.0 - treated } else { treated };
+        let blocks = 7.0 / (effect * effect).max(0.02);
+        let per_block = 2.0 * self.cost_of(&[&before[..], &group[..]].concat()) + self.cost_of(&before);
+        Some(self.plan(
+            question,
+            true,
+            Setup::Blocks(Certify {
+                treatment: Treatment::Group(group),
+                before,
+                pool,
+                blocks: self.blocks(Kind::ThreeArm, direction, treated, control),
+            }),
+            blocks * per_block,
+        ))
+    }
+
+    fn blocks(&self, kind: Kind, direction: Direction, treated: f64, control: f64) -> BlocksOpening {
+        BlocksOpening {
+            certify: self.policy.certify,
+            limit: BLOCKS,
+            ..BlocksOpening::new(kind, direction, treated, control)
+        }
+    }
+
+    /// Rates of failing with a group and without, guessed from recorded runs and probes. The first probe that showed
+    /// the effect led here, so it is left out.
+    fn rates_with(&self, group: &[u32], before: &[u32], passes: bool) -> (f64, f64) {
+        let stem = [before, group].concat();
+        let (mut with, mut without) = ((0.0, 0.0), (0.0, 0.0));
+        let mut led = false;
+        for shot in self.case.shots.iter().filter(|shot| shot.plain) {
+            let effect = shot.failed != passes;
+            let cell = if shot.before == stem {
+                if effect && !led {
+                    led = true;
+                    continue;
+                }
+                &mut with
+            } else if shot.before == before {
+                &mut without
+            } else {
+                continue;
+            };
+            cell.0 += f64::from(u8::from(effect));
+            cell.1 += 1.0;
+        }
+        let soak = if let ([one], true) = (group, before.is_empty()) {
+            self.evidence().before[*one as usize]
+        } else {
+            Cell::default()
+        };
+        let soak = if passes { soak.swapped() } else { soak };
+        let treated: f64 = (with.0 + 0.25 * f64::from(soak.failed) + 1.0)
+            / (with.1 + 0.25 * f64::from(soak.trials()) + 1.2);
+        let control: f64 = (without.0 + 0.1) / (without.1 + 2.0);
+        let (treated, control) = (treated.clamp(0.1, 0.98), control.clamp(0.01, 0.9));
+        if passes {
+            (1.0 - treated, 1.0 - control)
+        } else {
+            (treated, control)
+        }
+    }
+
+    /// Name and listed levels of a factor that a probe can set.
+    fn settable(&self, factor: u16) -> Option<(&'a str, &'a Levels)> {
+        let domain = self.policy.factors.get(usize::from(factor))?;
+        domain
+            .settable
+            .then_some((&domain.name[..], &domain.levels))
+    }
+}
+
+/// Probability of a family.
+fn share(posterior: &Posterior, family: Family) -> f64 {
+    posterior
+        .families
+        .iter()
+        .find(|(other, _)| *other == family)
+        .map_or(0.0, |(_, share)| *share)
+}
+
+/// A whole number of runs, at most `most`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to the range"
+)]
+fn at_most(runs: f64, most: u32) -> u32 {
+    runs.ceil().clamp(1.0, f64::from(most)) as u32
+}

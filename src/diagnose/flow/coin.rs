@@ -1,0 +1,184 @@
+//! A test that sometimes fails alone: a factor decides, or nothing does. Then still: does a polluter make it worse?
+
+use super::{Facts, Plan, at_most, order, share};
+use crate::{
+    diagnose::{
+        ledger::Family,
+        observation::Levels,
+        question::{Conclusion, Inquiry},
+        setup::{Settings, Setup, Split, Wanted},
+    },
+    model::{Count, Question, Role},
+};
+
+/// Failures alone that make failing alone a fact.
+pub(crate) const FACT: u64 = 2;
+/// Runs alone that may be spent on that.
+const MOST: u32 = 600;
+/// How often the levels of a failing and of a passing run must repeat what they showed.
+const TIMES: u32 = 4;
+/// Probability from which a polluter on top of a background is searched for.
+const SEARCH_FROM: f64 = 0.5;
+/// Probability from which a level is tried.
+const LEVEL_FROM: f64 = 0.05;
+
+/// What to ask next about a test that failed alone, but not always.
+pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
+    if let Some(plan) = order::twice(facts) {
+        return Some(plan);
+    }
+    if facts.case.certified(Question::Environment).is_some() {
+        return None;
+    }
+    if let Some(plan) = split(facts) {
+        return Some(plan);
+    }
+    if facts.case.alone.failures < FACT {
+        let most = at_most(8.0 / facts.rate(), MOST);
+        return facts.alone(most, 8, 1).map(|plan| plan_until(plan, facts));
+    }
+    for wanted in [Wanted::Polluter, Wanted::Setter] {
+        if let Some(plan) = facts.certify_found(wanted) {
+            return Some(plan);
+        }
+    }
+    worse_after(facts)
+}
+
+/// Ends isolation at the failure that makes it a fact.
+fn plan_until(mut plan: Plan, facts: &Facts<'_>) -> Plan {
+    if let Setup::Alone(alone) = &mut plan.opening.setup {
+        alone.failures = u32::try_from(FACT - facts.case.alone.failures).unwrap_or(1);
+    }
+    plan
+}
+
+/// A polluter or a level on top of a background.
+fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
+    let looked = |inquiry: &Inquiry| {
+        matches!(&inquiry.opening.setup, Setup::Search(it) if it.wanted == Wanted::Polluter)
+            && inquiry.conclusion == Some(Conclusion::NotFound)
+    };
+    if facts.case.asked(facts.soak, looked) {
+        return facts.follow_up(Role::Polluter);
+    }
+    let polluters = facts.case.groups(Role::Polluter);
+    let posterior = facts.posterior();
+    if share(&posterior, Family::Environment) > LEVEL_FROM
+        && let Some(plan) = order::level(facts, &posterior)
+    {
+        return Some(plan);
+    }
+    let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
+    if polluters.is_empty() && predecessor > SEARCH_FROM {
+        return facts.search(Wanted::Polluter, polluters, Vec::new());
+    }
+    if polluters.is_empty() && share(&posterior, Family::Setter) > SEARCH_FROM {
+        return facts.search(Wanted::Setter, facts.case.groups(Role::StateSetter), Vec::new());
+    }
+    facts.follow_up(Role::Polluter)
+}
+
+/// Do the levels of a failing run decide? First all settable factors together, then each by itself; then blocks.
+fn split(facts: &Facts<'_>) -> Option<Plan> {
+    let together = facts
+        .case
+        .closed
+        .iter()
+        .find(|inquiry| is_split(inquiry, None));
+    let Some(together) = together else {
+        let failing = settings(facts, true)?;
+        let passing = settings(facts, false)?;
+        return Some(plan(facts, failing, passing));
+    };
+    if together.conclusion != Some(Conclusion::Splits(true)) {
+        return None;
+    }
+    let Setup::Split(Split { failing, passing, .. }) = &together.opening.setup else {
+        return None;
+    };
+    let differing: Vec<&(String, String)> = failing
+        .iter()
+        .filter(|level| !passing.contains(level))
+        .collect();
+    for (factor, level) in differing.iter().copied() {
+        let other = passing.iter().find(|(name, _)| name == factor)?;
+        if differing.len() > 1 {
+            let one = facts.case.last(|inquiry| is_split(inquiry, Some((factor, level))));
+            let Some(one) = one else {
+                let mut held = passing.clone();
+                held.retain(|(name, _)| name != factor);
+                let with = [held.clone(), vec![(factor.clone(), level.clone())]].concat();
+                let without = [held, vec![other.clone()]].concat();
+                return Some(plan(facts, with, without));
+            };
+            if one.conclusion != Some(Conclusion::Splits(true)) {
+                continue;
+            }
+        }
+        let times = u64::from(TIMES);
+        let (with, without) = (
+            Count { failures: times, trials: times },
+            Count { failures: 0, trials: times },
+        );
+        return order::certify_level(facts, factor, level, &other.1, with, without);
+    }
+    None
+}
+
+/// Is it the split of all factors, or of one?
+fn is_split(inquiry: &Inquiry, of: Option<(&str, &str)>) -> bool {
+    let Setup::Split(split) = &inquiry.opening.setup else {
+        return false;
+    };
+    let differing: Vec<_> = split
+        .failing
+        .iter()
+        .filter(|level| !split.passing.contains(level))
+        .collect();
+    match of {
+        None => true,
+        Some((factor, level)) => {
+            matches!(differing[..], [(f, l)] if f == factor && l == level)
+        }
+    }
+}
+
+fn plan(facts: &Facts<'_>, failing: Settings, passing: Settings) -> Plan {
+    facts.plan(
+        Question::Repeat,
+        false,
+        Setup::Split(Split {
+            failing,
+            passing,
+            times: TIMES,
+        }),
+        4.0 * facts.cost_of(&[]),
+    )
+}
+
+/// Settable levels of the latest run alone that failed, or passed; `None` when there is no settable factor.
+fn settings(facts: &Facts<'_>, failed: bool) -> Option<Settings> {
+    let shot = facts
+        .case
+        .shots
+        .iter()
+        .rev()
+        .find(|shot| shot.plain && shot.before.is_empty() && shot.failed == failed)?;
+    let settings: Settings = shot
+        .levels
+        .iter()
+        .filter(|(name, _)| {
+            facts.policy.factors.iter().any(|factor| {
+                factor.settable
+                    && factor.name == *name
+                    && match &factor.levels {
+                        Levels::Listed(levels) => levels.len() > 1,
+                        Levels::Number => true,
+                    }
+            })
+        })
+        .cloned()
+        .collect();
+    (!settings.is_empty()).then_some(settings)
+}

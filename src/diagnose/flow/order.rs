@@ -1,0 +1,374 @@
+//! A test that passes alone: something before it, beside it or around it makes it fail.
+
+use super::{Facts, Plan, at_most, share};
+use crate::{
+    diagnose::{
+        ledger::{Evidence, Family, Posterior},
+        observation::Levels,
+        question::{Conclusion, Inquiry},
+        setup::{Certify, Setup, Treatment, Wanted},
+    },
+    model::{Count, Question, Role},
+    stats::{Direction, Kind},
+};
+
+/// Probability from which a search is worth its executions.
+const SEARCH_FROM: f64 = 0.1;
+/// Probability from which a cheap experiment is worth it.
+const CHEAP_FROM: f64 = 0.05;
+/// Probability of "nothing" from which longer isolation comes first.
+const NOTHING_FROM: f64 = 0.2;
+/// Runs alone in order to see whether it fails alone at its usual rate, at most.
+const ALONE_MOST: u32 = 300;
+/// Immediate predecessors of failing runs that are tried when nothing else explains.
+const PREDECESSORS: usize = 8;
+/// Suspects that fillers leave out.
+const AVOID: usize = 40;
+
+/// What to ask next about a test that never failed alone.
+pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
+    if let Some(plan) = twice(facts) {
+        return Some(plan);
+    }
+    if let Some(plan) = facts.certify_found(Wanted::Polluter) {
+        return Some(plan);
+    }
+    if settled_otherwise(facts) {
+        return None;
+    }
+    let polluters = facts.case.groups(Role::Polluter);
+    if polluters.is_empty() {
+        return hypotheses(facts, facts.evidence(), &polluters);
+    }
+    let residual = facts.ledger.residual(facts.victim, &polluters);
+    if residual.total.failed > 0
+        && let Some(plan) = hypotheses(facts, &residual, &polluters)
+    {
+        return Some(plan);
+    }
+    facts.follow_up(Role::Polluter)
+}
+
+/// Is a cause certified that accounts for its failures without a group before it?
+fn settled_otherwise(facts: &Facts<'_>) -> bool {
+    [
+        Question::Environment,
+        Question::Interference,
+        Question::Position,
+    ]
+    .into_iter()
+    .any(|question| facts.case.certified(question).is_some())
+}
+
+/// Doubled runs: passes first, fails second.
+pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
+    let second = facts.evidence().second;
+    let asked = |inquiry: &Inquiry| inquiry.question == Question::Twice;
+    let done = facts.case.certified(Question::Twice).is_some()
+        || facts.case.asked(facts.soak, asked);
+    if second.failed == 0 || done {
+        return None;
+    }
+    let alone = facts.case.alone;
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
+    let control = (alone.failures as f64 + 0.1) / (alone.trials as f64 + 2.0);
+    let treated = (f64::from(second.failed) + 1.0) / (f64::from(second.trials()) + 1.3);
+    let pool = facts.pool(&[facts.victim], false);
+    Some(facts.plan(
+        Question::Twice,
+        true,
+        Setup::Blocks(Certify {
+            treatment: Treatment::Twice,
+            before: Vec::new(),
+            pool,
+            blocks: facts.blocks(
+                Kind::ThreeArm,
+                Direction::Fails,
+                treated.clamp(0.3, 0.98),
+                control.clamp(0.01, 0.9),
+            ),
+        }),
+        7.0 * 5.0 * facts.cost_of(&[]),
+    ))
+}
+
+/// Explanations by probability; the first that was not tried on like data.
+fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
+    let posterior = facts.posterior();
+    if let Some(plan) = amount(facts, &posterior) {
+        return Some(plan);
+    }
+    let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
+    let rest = !polluters.is_empty();
+    let mut ideas: Vec<(f64, Idea)> = vec![
+        (if rest { 1.0 } else { predecessor }, Idea::Search),
+        (share(&posterior, Family::Environment), Idea::Level),
+        (share(&posterior, Family::Adjacent), Idea::Adjacent),
+        (share(&posterior, Family::Overlap), Idea::Beside),
+        (share(&posterior, Family::Position), Idea::Amount),
+        (
+            share(&posterior, Family::Nothing) + share(&posterior, Family::Number),
+            Idea::Alone,
+        ),
+    ];
+    ideas.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ideas
+        .into_iter()
+        .find_map(|(share, idea)| match idea {
+            Idea::Search if share >= SEARCH_FROM => {
+                facts.search(Wanted::Polluter, polluters.to_vec(), Vec::new())
+            }
+            Idea::Adjacent if share >= CHEAP_FROM => {
+                let best = posterior.best.adjacent?;
+                facts.search(Wanted::Polluter, polluters.to_vec(), vec![best])
+            }
+            Idea::Level if share >= CHEAP_FROM => level(facts, &posterior),
+            Idea::Beside if share >= CHEAP_FROM => beside(facts, &posterior),
+            Idea::Amount if share >= SEARCH_FROM => {
+                many(facts, posterior.best.position?, &posterior)
+            }
+            Idea::Alone if share >= NOTHING_FROM => longer_alone(facts, evidence),
+            Idea::Search
+            | Idea::Adjacent
+            | Idea::Level
+            | Idea::Beside
+            | Idea::Amount
+            | Idea::Alone => None,
+        })
+        .or_else(|| last_resorts(facts, evidence, polluters))
+}
+
+/// An explanation to try.
+#[derive(Clone, Copy, Debug)]
+enum Idea {
+    Search,
+    Level,
+    Adjacent,
+    Beside,
+    Amount,
+    Alone,
+}
+
+/// When no explanation is left: what ran directly before failures, a reduction, longer isolation.
+fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
+    let few_failures = evidence.total.failed < 2;
+    let mut direct: Vec<u32> = Vec::new();
+    for (test, cell) in &evidence.adjacent {
+        if cell.failed > 0 && facts.universe.present[*test as usize] {
+            direct.push(*test);
+        }
+    }
+    direct.sort_by_key(|test| {
+        let cell = evidence.adjacent[test];
+        (std::cmp::Reverse(cell.failed), cell.passed, *test)
+    });
+    direct.truncate(PREDECESSORS);
+    let pairs = |first: Vec<u32>| {
+        (!first.is_empty() && !few_failures)
+            .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first))
+            .flatten()
+    };
+    let searched = |inquiry: &Inquiry| {
+        matches!(&inquiry.opening.setup, Setup::Search(it) if it.wanted == Wanted::Polluter)
+    };
+    if facts.case.last(searched).is_some()
+        && let Some(plan) = facts.reduce(evidence, false, polluters.len())
+    {
+        return Some(plan);
+    }
+    pairs(direct).or_else(|| longer_alone(facts, evidence))
+}
+
+/// Longer isolation: would it have failed alone by now, were its usual rate that of failing alone?
+fn longer_alone(facts: &Facts<'_>, evidence: &Evidence) -> Option<Plan> {
+    let rate = (f64::from(evidence.total.failed) + 0.5) / (f64::from(evidence.total.trials()) + 1.0);
+    facts.alone(at_most(3.0 / rate, ALONE_MOST), 8, 1)
+}
+
+/// A group beat nothing but not its decoys: it is how much ran.
+fn amount(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
+    let only_amount = facts
+        .case
+        .last(|inquiry| matches!(inquiry.conclusion, Some(Conclusion::OnlyAmount(_))))?;
+    let size = only_amount.treated_group().map_or(1, <[u32]>::len);
+    many(facts, u32::try_from(size).unwrap_or(1), posterior)
+}
+
+/// Blocks of many fillers against few.
+fn many(facts: &Facts<'_>, threshold: u32, posterior: &Posterior) -> Option<Plan> {
+    let asked = |inquiry: &Inquiry| {
+        inquiry.opening.setup.certify().is_some_and(|certify| {
+            matches!(certify.treatment, Treatment::Many { many, .. } if many >= threshold)
+        })
+    };
+    if facts.case.asked(facts.soak, asked) {
+        return None;
+    }
+    let known = facts.case.groups(Role::Polluter).concat();
+    let mut ranked: Vec<(f64, u32)> = posterior
+        .predecessor
+        .iter()
+        .copied()
+        .zip(0..)
+        .filter(|(weight, _)| *weight > 0.0)
+        .collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut avoid = known;
+    let present = facts.universe.present.iter().filter(|here| **here).count();
+    let spare = present.saturating_sub(threshold as usize * 2 + 2).min(AVOID);
+    avoid.extend(ranked.iter().take(spare).map(|(_, test)| *test));
+    avoid.sort_unstable();
+    avoid.dedup();
+    let margin = if threshold <= 3 { 0 } else { threshold / 8 + 5 };
+    let left = u32::try_from(present.saturating_sub(avoid.len() + 1)).unwrap_or(u32::MAX);
+    let many = (threshold + margin).min(left);
+    if many < threshold || many == 0 {
+        return None;
+    }
+    let few = if threshold <= 3 { 0 } else { threshold / 10 };
+    let high = high_rate(facts, threshold);
+    let mean = facts.mean_seconds();
+    let cost = 7.0 / (high * high) * (f64::from(many + few) * mean + 3.0 * facts.cost_of(&[]));
+    Some(facts.plan(
+        Question::Position,
+        true,
+        Setup::Blocks(Certify {
+            treatment: Treatment::Many { many, few, avoid },
+            before: Vec::new(),
+            pool: Vec::new(),
+            blocks: facts.blocks(Kind::ThreeArm, Direction::Fails, high, 0.03),
+        }),
+        cost,
+    ))
+}
+
+/// The rate of failing among recorded runs with at least this many tests before.
+fn high_rate(facts: &Facts<'_>, threshold: u32) -> f64 {
+    let (mut failed, mut all) = (0.5, 0.7);
+    for run in &facts.evidence().runs {
+        if run.rank >= threshold {
+            failed += f64::from(u8::from(run.failed));
+            all += 1.0;
+        }
+    }
+    f64::clamp(failed / all, 0.2, 0.98)
+}
+
+/// Blocks of a level against another one.
+pub(super) fn level(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
+    let (factor, level) = posterior.best.level.clone()?;
+    let (name, levels) = facts.settable(factor)?;
+    let Levels::Listed(levels) = levels else {
+        return None;
+    };
+    let other = other_level(facts, factor, &level, levels)?;
+    let cells = &facts.evidence().levels;
+    let (mut with, mut without) = (Count::default(), Count::default());
+    for cell in cells.iter().filter(|cell| cell.factor == factor) {
+        let side = if cell.level == level {
+            &mut with
+        } else {
+            &mut without
+        };
+        side.failures += u64::from(cell.cell.failed);
+        side.trials += u64::from(cell.cell.trials());
+    }
+    certify_level(facts, name, &level, &other, with, without)
+}
+
+/// The most probable level besides `level` that failed least.
+fn other_level(
+    facts: &Facts<'_>,
+    factor: u16,
+    level: &str,
+    levels: &[(String, f64)],
+) -> Option<String> {
+    let rate = |name: &str| {
+        let cell = facts
+            .evidence()
+            .levels
+            .iter()
+            .find(|cell| cell.factor == factor && &*cell.level == name)
+            .map(|cell| cell.cell)
+            .unwrap_or_default();
+        (f64::from(cell.failed) + 0.5) / (f64::from(cell.trials()) + 1.0)
+    };
+    levels
+        .iter()
+        .filter(|(name, _)| name != level)
+        .min_by(|a, b| rate(&a.0).total_cmp(&rate(&b.0)))
+        .map(|(name, _)| name.clone())
+}
+
+/// Blocks of a level, given failures at it and at others.
+pub(super) fn certify_level(
+    facts: &Facts<'_>,
+    factor: &str,
+    level: &str,
+    other: &str,
+    with: Count,
+    without: Count,
+) -> Option<Plan> {
+    let asked = |inquiry: &Inquiry| {
+        inquiry.opening.setup.certify().is_some_and(|certify| {
+            matches!(
+                &certify.treatment,
+                Treatment::Level { factor: f, level: l, .. } if f == factor && l == level
+            )
+        })
+    };
+    if facts.case.asked(facts.soak, asked) {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of runs")]
+    let rate = |count: Count, more: f64| (count.failures as f64 + more) / (count.trials as f64 + 1.0);
+    let treated = rate(with, 0.7).clamp(0.1, 0.98);
+    let control = rate(without, 0.05).clamp(0.01, 0.9);
+    let gap = (treated - control).max(0.1);
+    Some(facts.plan(
+        Question::Environment,
+        true,
+        Setup::Blocks(Certify {
+            treatment: Treatment::Level {
+                factor: factor.to_owned(),
+                level: level.to_owned(),
+                other: other.to_owned(),
+                held: Vec::new(),
+            },
+            before: Vec::new(),
+            pool: Vec::new(),
+            blocks: facts.blocks(Kind::TwoArm, Direction::Fails, treated, control),
+        }),
+        7.0 / (gap * gap) * 2.0 * facts.cost_of(&[]),
+    ))
+}
+
+/// Blocks with a test elsewhere at the same time.
+fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
+    let test = posterior.best.overlap?;
+    let asked = |inquiry: &Inquiry| {
+        inquiry.question == Question::Interference && inquiry.treated_group() == Some(&[test][..])
+    };
+    if !facts.universe.present[test as usize] || facts.case.asked(facts.soak, asked) {
+        return None;
+    }
+    let cell = facts
+        .evidence()
+        .overlap
+        .get(test as usize)
+        .copied()
+        .unwrap_or_default();
+    let treated = (f64::from(cell.failed) + 1.0) / (f64::from(cell.trials()) + 1.5);
+    let pool = facts.pool(&[test], false);
+    Some(facts.plan(
+        Question::Interference,
+        true,
+        Setup::Blocks(Certify {
+            treatment: Treatment::Beside(test),
+            before: Vec::new(),
+            pool,
+            blocks: facts.blocks(Kind::ThreeArm, Direction::Fails, treated.clamp(0.2, 0.98), 0.02),
+        }),
+        10.0 * (3.0 * facts.cost_of(&[]) + 2.0 * facts.cost_of(&[test])),
+    ))
+}

@@ -1,0 +1,161 @@
+//! Group tests guided by the posterior: the smallest top-ranked set that holds half of the mass, until one candidate
+//! holds enough to be tried by itself; found once that one has shown the effect by itself. It only ranks: nothing
+//! here certifies, so it may look at all evidence there is at the moment of asking.
+
+use super::{About, Conclusion, NextStep, View, alone::VOID_LIMIT};
+use crate::{
+    diagnose::setup::{Search, Wanted},
+    model::{Answer, Probe, Reply},
+};
+
+/// Weight from which a candidate is tried by itself.
+const SINGLE: f64 = 0.3;
+/// It is tried on down to this weight.
+const KEEP: f64 = 0.15;
+/// Probability of the whole family below which the search ends.
+const HOPELESS: f64 = 0.03;
+/// ln 2: hazard at which a set holds one of many polluters with probability one half.
+const HALF_HAZARD: f64 = 0.69;
+/// From this number of polluters on, small sets are enough.
+const MANY: f64 = 1.5;
+
+/// What the evidence says about the candidates of a search, at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ranking {
+    /// Per test: its share of the probability of the family. Sums to 1, or is all 0 when nobody is in question.
+    pub(crate) weights: Vec<f64>,
+    /// Probability of the family among all explanations.
+    pub(crate) family: f64,
+    /// How many of them there seem to be.
+    pub(crate) count: f64,
+    /// Order in which a set is to run: place of each test in an order that showed the effect, late if not in it.
+    pub(crate) order: Vec<u32>,
+    /// Is the whole of what the recorded runs suggest refuted by probes of single tests?
+    pub(crate) singles_refuted: bool,
+}
+
+/// A search in progress.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hunt {
+    /// Tests that showed the effect by themselves, and how often.
+    shown: Vec<u32>,
+    /// How many of `first` were tried.
+    tried: usize,
+    /// The candidate that is being tried by itself.
+    current: Option<u32>,
+    group_shown: bool,
+    runs: u32,
+    executions: u64,
+    void: u32,
+}
+
+impl Hunt {
+    pub(super) fn tell(&mut self, search: &Search<u32>, probe: &Probe<u32>, reply: &Reply<u32>) {
+        let set = candidates(search, probe);
+        self.runs += 1;
+        self.executions += probe.executions() as u64;
+        if self.tried < search.first.len() && set == [search.first[self.tried]] {
+            self.tried += 1;
+        }
+        let effect = match search.wanted {
+            Wanted::Polluter => Answer::Failed,
+            Wanted::Setter | Wanted::Cleaner => Answer::Passed,
+        };
+        if reply.answer == Answer::Void {
+            self.void += 1;
+        } else if reply.answer == effect {
+            match set[..] {
+                [one] => self.shown.push(one),
+                _ => self.group_shown = true,
+            }
+        }
+    }
+
+    /// The test that showed the effect by itself last.
+    pub(super) fn shown(&self) -> Option<u32> {
+        self.shown.last().copied()
+    }
+
+    pub(super) fn next(
+        &mut self,
+        about: About,
+        search: &Search<u32>,
+        view: &View<'_>,
+    ) -> NextStep {
+        let ranking = (view.ranking)(search);
+        let weight = |test: u32| ranking.weights.get(test as usize).copied().unwrap_or(0.0);
+        if let Some(found) = self.shown.last().filter(|test| weight(**test) >= SINGLE) {
+            return NextStep::Done(Conclusion::Found(vec![*found]));
+        }
+        if self.void >= VOID_LIMIT
+            || self.runs >= search.runs
+            || self.executions >= search.executions
+        {
+            return NextStep::Done(Conclusion::NotFound);
+        }
+        while let Some(test) = search.first.get(self.tried).copied() {
+            if view.universe.present.get(test as usize) == Some(&true) {
+                return NextStep::Try(vec![ask(about, search, &[test])]);
+            }
+            self.tried += 1;
+        }
+        if ranking.family < HOPELESS || (ranking.singles_refuted && !self.group_shown) {
+            return NextStep::Done(Conclusion::NotFound);
+        }
+        let mut ranked: Vec<u32> = (0..)
+            .zip(&ranking.weights)
+            .filter(|(test, weight)| {
+                **weight > 0.0 && view.universe.present.get(*test as usize) == Some(&true)
+            })
+            .map(|(test, _)| test)
+            .collect();
+        ranked.sort_by(|a, b| weight(*b).total_cmp(&weight(*a)).then(a.cmp(b)));
+        let Some(top) = ranked.first().copied() else {
+            return NextStep::Done(Conclusion::NotFound);
+        };
+        self.current = self
+            .current
+            .filter(|test| *test == top && weight(top) >= KEEP)
+            .or((weight(top) >= SINGLE).then_some(top));
+        if let Some(single) = self.current {
+            return NextStep::Try(vec![ask(about, search, &[single])]);
+        }
+        let many = if self.group_shown { 1.0 } else { ranking.count };
+        let mut set = Vec::new();
+        let mut mass = 0.0;
+        for test in ranked {
+            set.push(test);
+            if many > MANY {
+                mass -= (-(many * weight(test)).min(0.999)).ln_1p();
+            } else {
+                mass += weight(test);
+            }
+            if mass >= if many > MANY { HALF_HAZARD } else { 0.5 } {
+                break;
+            }
+        }
+        let place = |test: u32| ranking.order.get(test as usize).copied().unwrap_or(u32::MAX);
+        set.sort_by_key(|test| (place(*test), *test));
+        NextStep::Try(vec![ask(about, search, &set)])
+    }
+}
+
+/// For a cleaner, its polluter stands first.
+fn ask(about: About, search: &Search<u32>, set: &[u32]) -> Probe<u32> {
+    match (search.wanted, search.known.first()) {
+        (Wanted::Cleaner, Some(polluter)) => about.probe(&[polluter, set].concat()),
+        (Wanted::Cleaner | Wanted::Polluter | Wanted::Setter, _) => about.probe(set),
+    }
+}
+
+/// The set that a probe tries.
+pub(crate) fn candidates(search: &Search<u32>, probe: &Probe<u32>) -> Vec<u32> {
+    let before = probe.processes.last().map_or(&[][..], |order| {
+        &order[..order.len().saturating_sub(1)]
+    });
+    let skip = match (search.wanted, search.known.first()) {
+        (Wanted::Cleaner, Some(polluter)) => polluter.len(),
+        (Wanted::Cleaner | Wanted::Polluter | Wanted::Setter, _) => 0,
+    };
+    before.iter().skip(skip).map(|(test, _)| *test).collect()
+}

@@ -1,0 +1,257 @@
+//! Ranks the candidates of a search from the recorded runs and the probes together, and clears the tests that may
+//! serve as decoys. It proposes; nothing here certifies.
+
+use super::{
+    case::{Case, Shot},
+    ledger::{Evidence, Ledger},
+    observation::Universe,
+    question::Ranking,
+    setup::{Search, Wanted},
+};
+use crate::stats::{self, Cell, Tables, tournament::prior};
+
+/// Passes of a single test before the victim that would come with less than this probability from a polluter
+/// refute it.
+const REFUTED: f64 = 0.05;
+/// Share of the passive mass that refuted singles must hold for the search to give up on singles.
+const MASS: f64 = 0.6;
+/// Tests in a pool of decoys.
+const POOL: usize = 64;
+
+/// What a search looks at.
+pub(crate) struct Source<'a> {
+    /// The tests.
+    pub(crate) universe: &'a Universe,
+    /// The recorded runs.
+    pub(crate) ledger: &'a Ledger,
+    /// Tables for the Bayes factors.
+    pub(crate) tables: &'a Tables,
+    /// The victim.
+    pub(crate) victim: u32,
+    /// Its answered probes.
+    pub(crate) shots: &'a [Shot],
+}
+
+impl Source<'_> {
+    /// Ranks the candidates of `search` by all that is known now.
+    pub(crate) fn rank(&self, search: &Search<u32>) -> Ranking {
+        let passes = search.wanted != Wanted::Polluter;
+        let evidence = match (search.wanted, search.known.first()) {
+            (Wanted::Cleaner, Some(group)) => self.ledger.cleaning(self.victim, group),
+            (Wanted::Cleaner | Wanted::Polluter | Wanted::Setter, None) => {
+                self.ledger.evidence(self.victim).clone()
+            }
+            (Wanted::Polluter | Wanted::Setter, Some(_)) => {
+                self.ledger.residual(self.victim, &search.known)
+            }
+        };
+        let turned = |cell: Cell| if passes { cell.swapped() } else { cell };
+        let mut soak: Vec<Cell> = evidence.before.iter().copied().map(turned).collect();
+        let total = turned(evidence.total);
+        let mut active = vec![Cell::default(); soak.len()];
+        let mut active_total = Cell::default();
+        let mut singles = vec![Cell::default(); soak.len()];
+        for (set, failed) in self.sets(search) {
+            let effect = failed != passes;
+            active_total.add(effect);
+            for test in set {
+                active[*test as usize].add(effect);
+            }
+            if let [one] = set {
+                singles[*one as usize].add(effect);
+            }
+        }
+        for test in 0..soak.len() {
+            let victim = test == self.victim as usize;
+            if victim || !self.universe.present[test] || Self::is_known(search, test) {
+                soak[test] = Cell::default();
+                active[test] = Cell::default();
+            }
+        }
+        let scores = self.tables.scores_joint(
+            &soak,
+            total,
+            stats::Active {
+                with: &active,
+                total: active_total,
+            },
+        );
+        let shared = self.ledger.shared(search.wanted == Wanted::Polluter);
+        let ln: Vec<f64> = scores
+            .iter()
+            .zip(shared.ln_prior())
+            .map(|(score, prior)| score + prior)
+            .collect();
+        let family_prior = match search.wanted {
+            Wanted::Polluter => prior::PREDECESSOR + prior::MANY,
+            Wanted::Setter => prior::SETTER,
+            Wanted::Cleaner => 0.5,
+        };
+        let known = stats::special::ln_sum(&ln) + family_prior.ln();
+        let nothing = prior::NOTHING.ln();
+        let weights = stats::special::softmax(&ln);
+        Ranking {
+            family: if known.is_finite() {
+                (known - stats::special::ln_add(known, nothing)).exp()
+            } else {
+                0.0
+            },
+            singles_refuted: self.refuted(&soak, total, &singles),
+            count: Self::count(&evidence, passes, search.wanted),
+            order: self.order(&evidence, passes),
+            weights: if known.is_finite() {
+                weights
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    /// The probes that a search counts: what ran before the victim, and whether it failed.
+    fn sets(&self, search: &Search<u32>) -> Vec<(&[u32], bool)> {
+        let plain = self.shots.iter().filter(|shot| shot.plain);
+        match (search.wanted, search.known.first()) {
+            (Wanted::Cleaner, Some(polluter)) => plain
+                .filter_map(|shot| Some((shot.before.strip_prefix(&polluter[..])?, shot.failed)))
+                .collect(),
+            (Wanted::Cleaner | Wanted::Polluter | Wanted::Setter, _) => plain
+                .filter(|shot| {
+                    !search
+                        .known
+                        .iter()
+                        .any(|group| group.iter().all(|test| shot.before.contains(test)))
+                })
+                .map(|shot| (&shot.before[..], shot.failed))
+                .collect(),
+        }
+    }
+
+    fn is_known(search: &Search<u32>, test: usize) -> bool {
+        search
+            .known
+            .iter()
+            .any(|group| group.len() == 1 && group[0] as usize == test)
+            || (search.wanted == Wanted::Cleaner
+                && search.known.concat().iter().any(|other| *other as usize == test))
+    }
+
+    /// Do single tests hold most of what the recorded runs suggest, and did each pass more often than a polluter
+    /// would?
+    fn refuted(&self, soak: &[Cell], total: Cell, singles: &[Cell]) -> bool {
+        let passive = stats::special::softmax(&self.tables.scores(soak, total));
+        let mass: f64 = passive
+            .iter()
+            .zip(soak.iter().zip(singles))
+            .filter(|(_, (soak, single))| {
+                let rate = (f64::from(soak.failed) + 1.0) / (f64::from(soak.trials()) + 1.5);
+                single.failed == 0
+                    && single.passed > 0
+                    && (1.0 - rate.min(0.95)).powi(i32::try_from(single.passed).unwrap_or(i32::MAX))
+                        < REFUTED
+            })
+            .map(|(weight, _)| if weight.is_finite() { *weight } else { 0.0 })
+            .sum();
+        mass >= MASS
+    }
+
+    /// How many there seem to be, from how the effect grows with what ran before.
+    fn count(evidence: &Evidence, passes: bool, wanted: Wanted) -> f64 {
+        match wanted {
+            Wanted::Cleaner => 1.0,
+            Wanted::Polluter | Wanted::Setter => stats::polluter_count(
+                evidence
+                    .runs
+                    .iter()
+                    .map(|run| (f64::from(run.pi), run.failed != passes)),
+            ),
+        }
+    }
+
+    /// Places of all tests in the latest run that showed the effect.
+    fn order(&self, evidence: &Evidence, passes: bool) -> Vec<u32> {
+        let mut places = vec![u32::MAX; self.universe.names.len()];
+        let shown = evidence
+            .runs
+            .iter()
+            .rev()
+            .find(|run| run.failed != passes)
+            .and_then(|run| self.run_index(run.segment));
+        if let Some(run) = shown {
+            for (place, test) in (0..).zip(self.ledger.prefix(self.victim, run)) {
+                places[test as usize] = place;
+            }
+        }
+        places
+    }
+
+    fn run_index(&self, segment: u32) -> Option<usize> {
+        self.ledger
+            .runs(self.victim)
+            .iter()
+            .position(|run| run.segment == segment)
+    }
+}
+
+/// Returns tests that are cleared of the effect in question, best first: they often stood before the victim without
+/// it. With few of those, tests about which nothing is known.
+pub(crate) fn cleared(
+    universe: &Universe,
+    deadly: &[bool],
+    evidence: &Evidence,
+    case: &Case,
+    (victim, group, passes): (u32, &[u32], bool),
+) -> Vec<u32> {
+    let mut cells: Vec<Cell> = evidence.before.clone();
+    let mut total = evidence.total;
+    for shot in case.shots.iter().filter(|shot| shot.plain) {
+        total.add(shot.failed);
+        for test in &shot.before {
+            cells[*test as usize].add(shot.failed);
+        }
+    }
+    let turned = |cell: Cell| if passes { cell.swapped() } else { cell };
+    let total = turned(total);
+    let mut ranked: Vec<(i64, u32)> = (0..)
+        .zip(&cells)
+        .filter(|(test, _)| {
+            *test != victim
+                && !group.contains(test)
+                && universe.present[*test as usize]
+                && !deadly[*test as usize]
+        })
+        .filter_map(|(test, cell)| {
+            let cell = turned(*cell);
+            let (bad, good) = (i64::from(cell.failed), i64::from(cell.passed));
+            let suspicious =
+                bad * i64::from(total.trials()) > 2 * i64::from(total.failed) * (bad + good);
+            (!suspicious && (good > 0 || bad == 0)).then_some((3 * bad - good, test))
+        })
+        .collect();
+    ranked.sort_unstable();
+    let seconds = |test: u32| universe.seconds[test as usize];
+    let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);
+    let needed: f32 = group.iter().map(|test| seconds(*test)).sum();
+    let mut pool: Vec<u32> = ranked
+        .iter()
+        .map(|(_, test)| *test)
+        .filter(|test| seconds(*test) >= longest)
+        .take(POOL)
+        .collect();
+    if pool.len() < POOL / 8 {
+        let mut rest: Vec<u32> = ranked
+            .iter()
+            .map(|(_, test)| *test)
+            .filter(|test| seconds(*test) < longest)
+            .collect();
+        rest.sort_by(|a, b| seconds(*b).total_cmp(&seconds(*a)).then(a.cmp(b)));
+        let mut lasting: f32 = pool.iter().map(|test| seconds(*test)).sum();
+        for test in rest {
+            if pool.len() >= POOL && lasting >= 2.0 * needed {
+                break;
+            }
+            lasting += seconds(test);
+            pool.push(test);
+        }
+    }
+    pool
+}

@@ -1,0 +1,519 @@
+//! From what is known about a test to a claim about it: the first verdict in the order of precedence that holds, its
+//! groups, its reproduction, what was ruled out and what would settle an open case.
+
+use super::{
+    case::{Case, Claim},
+    flow::{FACT, FIRST_ALONE, Facts},
+    ledger::{Evidence, Family},
+    question::{Certified, Conclusion, Inquiry},
+    setup::{Setup, Settings, Treatment},
+};
+use crate::{
+    model::{Count, Flag, Group, Question, Reach, Recipe, Role, TestId, Verdict},
+    stats,
+};
+
+/// Recorded runs after which "it never passes" is believed though some test never ran before it.
+const RUNS_OF_BROKEN: u64 = 40;
+/// Runs, alone ones included, without a pass before a test is called broken.
+const FEWEST_OF_BROKEN: u64 = 5;
+
+impl Facts<'_> {
+    /// Returns what is claimed about the test now.
+    pub(crate) fn flag(&self) -> Flag {
+        let evidence = self.evidence_of_victim();
+        let mut flag = Flag {
+            test: Some(self.name(self.victim)),
+            verdict: Verdict::Undetermined,
+            certified: false,
+            groups: Vec::new(),
+            unnamed: 0,
+            factors: Vec::new(),
+            soak: self.ledger.soak(self.victim),
+            alone: self.case.alone,
+            recipe: None,
+            ln_e: None,
+            since_iteration: None,
+            threshold: None,
+            reach: None,
+            files_left: Vec::new(),
+            ruled_out: self.ruled_out(),
+            settles: None,
+        };
+        flag.verdict = self.verdict(evidence, &mut flag);
+        flag.certified = flag.verdict != Verdict::Undetermined;
+        self.complete(evidence, &mut flag);
+        flag
+    }
+
+    /// Picks the verdict and fills in what belongs to it alone.
+    fn verdict(&self, evidence: &Evidence, flag: &mut Flag) -> Verdict {
+        let alone = self.case.alone;
+        let fails_alone = alone.trials >= u64::from(FIRST_ALONE) && alone.failures == alone.trials;
+        if fails_alone && self.never_passes(evidence) {
+            return Verdict::Broken;
+        }
+        if let Some((since, ln_e)) = self.regressed().filter(|_| fails_alone) {
+            flag.since_iteration = Some(since);
+            flag.ln_e = Some(ln_e);
+            return Verdict::Broken;
+        }
+        if let Some((inquiry, blocks)) = self.case.certified(Question::Environment) {
+            flag.ln_e = Some(blocks.ln_e);
+            flag.factors = level_of(inquiry);
+            return Verdict::Environment;
+        }
+        if let Some((_, blocks)) = self.case.certified(Question::Twice) {
+            flag.ln_e = Some(blocks.ln_e);
+            return Verdict::Nio;
+        }
+        let polluters = self.case.claims(Role::Polluter);
+        let without = alone.failures + self.case.clean_decoys().failures;
+        let ln_e = |claims: &[Claim]| claims.iter().map(|claim| claim.blocks.ln_e).reduce(f64::max);
+        if !polluters.is_empty() && without == 0 {
+            flag.ln_e = ln_e(&polluters);
+            return Verdict::OdVictim;
+        }
+        let setters = self.case.claims(Role::StateSetter);
+        if !setters.is_empty() {
+            flag.ln_e = ln_e(&setters);
+            return Verdict::OdBrittle;
+        }
+        let neighbours = self.case.claims(Role::Neighbour);
+        if !neighbours.is_empty() {
+            flag.ln_e = ln_e(&neighbours);
+            return Verdict::Interference;
+        }
+        if let Some((inquiry, blocks)) = self.case.certified(Question::Position) {
+            flag.ln_e = Some(blocks.ln_e);
+            flag.threshold = Self::threshold(inquiry);
+            return Verdict::Position;
+        }
+        if !polluters.is_empty() {
+            flag.ln_e = ln_e(&polluters);
+            return Verdict::Ndod;
+        }
+        if self.fails_alone_for_no_reason() {
+            return Verdict::Nod;
+        }
+        Verdict::Undetermined
+    }
+
+    /// No pass anywhere, though every other test ran before it once (a state-setter would have helped).
+    fn never_passes(&self, evidence: &Evidence) -> bool {
+        let runs = u64::from(evidence.total.trials());
+        let everybody_before = || {
+            (0_u32..)
+                .zip(&evidence.before)
+                .filter(|(test, _)| {
+                    *test != self.victim && self.universe.present[*test as usize]
+                })
+                .all(|(test, cell)| cell.trials() > 0 || self.ledger.is_struck(test))
+        };
+        evidence.total.passed == 0
+            && runs + self.case.alone.trials >= FEWEST_OF_BROKEN
+            && (runs >= RUNS_OF_BROKEN || everybody_before())
+    }
+
+    /// At least two failures alone and a pass, and the factors do not decide.
+    fn fails_alone_for_no_reason(&self) -> bool {
+        let alone = self.case.alone;
+        let split = self.case.closed.iter().find(|inquiry| {
+            inquiry.question == Question::Repeat && matches!(inquiry.opening.setup, Setup::Split(_))
+        });
+        let factors = self.policy.factors.iter().any(|factor| factor.settable);
+        let free = match split.map(|inquiry| &inquiry.conclusion) {
+            Some(Some(Conclusion::Splits(true))) => self.case.asked_level_and_failed(),
+            Some(_) => true,
+            None => !factors || alone.failures > 2 * FACT,
+        };
+        alone.failures >= FACT && alone.failures < alone.trials && free
+    }
+
+    /// The smallest number of tests before it in a treated run that failed.
+    fn threshold(inquiry: &Inquiry) -> Option<u32> {
+        match inquiry.opening.setup.certify()?.treatment {
+            Treatment::Many { many, .. } => Some(many),
+            Treatment::Group(_)
+            | Treatment::Twice
+            | Treatment::Level { .. }
+            | Treatment::Beside(_) => None,
+        }
+    }
+
+    /// Groups, what is unnamed, recipe, reach, and what would settle it.
+    fn complete(&self, evidence: &Evidence, flag: &mut Flag) {
+        let roles: &[Role] = match flag.verdict {
+            Verdict::OdVictim | Verdict::Ndod => &[Role::Polluter, Role::Cleaner],
+            Verdict::OdBrittle => &[Role::StateSetter],
+            Verdict::Interference => &[Role::Neighbour],
+            Verdict::Infrastructure
+            | Verdict::Broken
+            | Verdict::Environment
+            | Verdict::Nio
+            | Verdict::Position
+            | Verdict::Nod
+            | Verdict::Undetermined => &[],
+        };
+        for role in roles {
+            flag.groups
+                .extend(self.case.claims(*role).iter().map(|claim| self.group(claim)));
+        }
+        flag.unnamed = self.unnamed(flag.verdict);
+        flag.reach = self.reach();
+        flag.recipe = self.recipe(flag);
+        if flag.verdict == Verdict::Undetermined {
+            flag.settles = Some(self.settles(evidence));
+        }
+    }
+
+    fn group(&self, claim: &Claim) -> Group {
+        let adjacent = |inquiry: &Inquiry| {
+            matches!(&inquiry.opening.setup, Setup::Separate(it) if it.group == claim.group)
+                && matches!(inquiry.conclusion, Some(Conclusion::Adjacent(_)))
+        };
+        Group {
+            role: claim.role,
+            members: claim.group.iter().map(|test| self.name(*test)).collect(),
+            adjacent: self.case.last(adjacent).is_some(),
+            with: claim.blocks.counts.treated,
+            with_decoy: claim.blocks.counts.decoy,
+            without: claim.blocks.counts.alone,
+            ln_e: claim.blocks.ln_e,
+        }
+    }
+
+    /// Effects that no certified group explains: at least one more cause must exist.
+    fn unnamed(&self, verdict: Verdict) -> u32 {
+        let role = match verdict {
+            Verdict::OdVictim => Role::Polluter,
+            Verdict::OdBrittle => Role::StateSetter,
+            Verdict::Infrastructure
+            | Verdict::Broken
+            | Verdict::Environment
+            | Verdict::Nio
+            | Verdict::Interference
+            | Verdict::Position
+            | Verdict::Ndod
+            | Verdict::Nod
+            | Verdict::Undetermined => return 0,
+        };
+        let rest = self
+            .ledger
+            .residual(self.victim, &self.case.groups(role))
+            .total;
+        let unexplained = match role {
+            Role::StateSetter if self.case.alone.failures < self.case.alone.trials => 0,
+            Role::StateSetter => rest.passed,
+            Role::Polluter | Role::Cleaner | Role::Neighbour => rest.failed,
+        };
+        u32::from(unexplained > 0)
+    }
+
+    fn reach(&self) -> Option<Reach> {
+        let located = self
+            .case
+            .last(|inquiry| inquiry.question == Question::Locate)?;
+        match located.conclusion {
+            Some(Conclusion::Crosses(_)) => Some(Reach::Container),
+            Some(Conclusion::StaysWithin(_)) => Some(Reach::Process),
+            _ => None,
+        }
+    }
+
+    /// What to run to see it.
+    fn recipe(&self, flag: &Flag) -> Option<Recipe> {
+        let victim = (self.victim, 1);
+        let after = |claims: Vec<Claim>| {
+            let best = claims.into_iter().max_by(|a, b| {
+                let rate = |claim: &Claim| rate(claim.blocks.counts.treated);
+                rate(a).total_cmp(&rate(b))
+            })?;
+            let order: Vec<(u32, u8)> = best.group.iter().map(|test| (*test, 1)).collect();
+            Some((order, best.blocks.counts.treated))
+        };
+        let (mut beside, mut factors) = (Vec::new(), Vec::new());
+        let (order, seen) = match flag.verdict {
+            Verdict::OdVictim | Verdict::Ndod => {
+                let (mut order, seen) = after(self.case.claims(Role::Polluter))?;
+                order.push(victim);
+                (order, seen)
+            }
+            Verdict::Nio => {
+                let (_, blocks) = self.case.certified(Question::Twice)?;
+                (vec![victim, (self.victim, 2)], blocks.counts.treated)
+            }
+            Verdict::Environment => {
+                let (inquiry, blocks) = self.case.certified(Question::Environment)?;
+                factors = level_of(inquiry);
+                (vec![victim], blocks.counts.treated)
+            }
+            Verdict::Interference => {
+                let claim = self.case.claims(Role::Neighbour).into_iter().next()?;
+                beside = claim.group.iter().map(|test| self.name(*test)).collect();
+                (vec![victim], claim.blocks.counts.treated)
+            }
+            Verdict::Position => {
+                let (inquiry, blocks) = self.case.certified(Question::Position)?;
+                (failing_order(inquiry)?, blocks.counts.treated)
+            }
+            Verdict::OdBrittle | Verdict::Broken | Verdict::Nod => {
+                (vec![victim], self.case.alone)
+            }
+            Verdict::Infrastructure | Verdict::Undetermined => return None,
+        };
+        if seen.failures == 0 {
+            return None;
+        }
+        let repeats = stats::repeats(seen);
+        Some(Recipe {
+            order: order
+                .into_iter()
+                .map(|(test, rep)| (self.name(test), rep))
+                .collect(),
+            factors,
+            beside,
+            seen,
+            repeat: repeats.predictive,
+            repeat_at_worst: repeats.worst,
+        })
+    }
+
+    fn name(&self, test: u32) -> TestId {
+        self.universe.names[test as usize].clone()
+    }
+
+    fn evidence_of_victim(&self) -> &Evidence {
+        self.ledger.evidence(self.victim)
+    }
+
+    /// What was ruled out and how, in plain sentences.
+    pub(crate) fn ruled_out(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        let alone = self.case.alone;
+        if alone.trials >= u64::from(FIRST_ALONE) {
+            said.push(format!(
+                "alone in a fresh container it failed {} of {} times",
+                alone.failures, alone.trials
+            ));
+        }
+        for inquiry in &self.case.closed {
+            if let Some(sentence) = self.sentence(inquiry)
+                && !said.contains(&sentence)
+            {
+                said.push(sentence);
+            }
+        }
+        said
+    }
+
+    fn sentence(&self, inquiry: &Inquiry) -> Option<String> {
+        let blocks = |blocks: &Certified| {
+            let counts = blocks.counts;
+            format!(
+                "{} with it, {} with a decoy, {} without",
+                of(counts.treated),
+                of(counts.decoy),
+                of(counts.alone)
+            )
+        };
+        let named = || {
+            let group = inquiry.treated_group()?;
+            let names: Vec<String> = group.iter().map(|test| String::from_utf8_lossy(self.name(*test).as_bytes()).into_owned()).collect();
+            Some(names.join(", then "))
+        };
+        Some(match (&inquiry.conclusion, inquiry.question) {
+            (Some(Conclusion::Refuted(found)), Question::Polluter) => {
+                format!("not certified as a polluter: {}: failed {}", named()?, blocks(found))
+            }
+            (Some(Conclusion::Refuted(found)), Question::Setter) => {
+                format!("not certified as a state-setter: {}: failed {}", named()?, blocks(found))
+            }
+            (Some(Conclusion::OnlyAmount(found)), _) => {
+                format!("any test will do, not {}: failed {}", named()?, blocks(found))
+            }
+            (Some(Conclusion::Refuted(found)), Question::Interference) => {
+                format!("no disturbance by {} elsewhere: failed {}", named()?, blocks(found))
+            }
+            (Some(Conclusion::Refuted(found)), Question::Twice) => {
+                format!("a second run in one process is no worse: failed {}", blocks(found))
+            }
+            (Some(Conclusion::Refuted(found)), Question::Position) => {
+                format!("how much ran before does not decide: failed {}", blocks(found))
+            }
+            (Some(Conclusion::Refuted(found)), Question::Environment) => {
+                let levels: Vec<String> = level_of(inquiry)
+                    .into_iter()
+                    .map(|(factor, level)| format!("{factor}={level}"))
+                    .collect();
+                format!(
+                    "{} does not decide: failed {} with it, {} with another level",
+                    levels.join(" "),
+                    of(found.counts.treated),
+                    of(found.counts.alone)
+                )
+            }
+            (Some(Conclusion::Splits(false)), _) => {
+                "the factors do not decide: the same levels showed both outcomes".to_owned()
+            }
+            (Some(Conclusion::NotFound), Question::Search) => {
+                "group tests found no single test that explains it".to_owned()
+            }
+            (Some(Conclusion::NotFound), Question::Reduce) => {
+                "no small part of a failing order fails".to_owned()
+            }
+            (Some(Conclusion::Impossible), _) if inquiry.attempt => {
+                "could not be certified: no cleared test lasts as long, or its runs were void"
+                    .to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    /// Explanations of its failures with their probabilities, highest first, in plain words; at most a handful.
+    pub(crate) fn explanations(&self) -> Vec<(String, f64)> {
+        let posterior = self.posterior();
+        let named = |test: Option<u32>| {
+            test.map_or_else(String::new, |test| {
+                format!(
+                    ", most likely {}",
+                    String::from_utf8_lossy(self.name(test).as_bytes())
+                )
+            })
+        };
+        let best = &posterior.best;
+        posterior
+            .families
+            .iter()
+            .filter(|(_, share)| *share >= 0.01)
+            .take(5)
+            .map(|(family, share)| {
+                let words = match family {
+                    Family::Predecessor => {
+                        format!("a test that ran before{}", named(best.predecessor))
+                    }
+                    Family::Many => "one of many tests that ran before".to_owned(),
+                    Family::Setter => {
+                        format!("a test that did not run before{}", named(best.setter))
+                    }
+                    Family::Adjacent => {
+                        format!("a test directly before{}", named(best.adjacent))
+                    }
+                    Family::Overlap => {
+                        format!("a test at the same time elsewhere{}", named(best.overlap))
+                    }
+                    Family::Position => "how much ran before".to_owned(),
+                    Family::Environment => best.level.as_ref().map_or_else(
+                        || "a level of a factor".to_owned(),
+                        |(factor, level)| {
+                            let name = self
+                                .policy
+                                .factors
+                                .get(usize::from(*factor))
+                                .map_or("a factor", |factor| &factor.name);
+                            format!("{name}={level}")
+                        },
+                    ),
+                    Family::Number => "a random number such as the hash seed".to_owned(),
+                    Family::Second => "a second run in the same process".to_owned(),
+                    Family::Since => "a change after some iteration".to_owned(),
+                    Family::Circumstance => "the hour, the worker or the layout".to_owned(),
+                    Family::Nothing => "nothing that is known".to_owned(),
+                };
+                (words, *share)
+            })
+            .collect()
+    }
+
+    /// What is known about an open case, and what would settle it.
+    fn settles(&self, evidence: &Evidence) -> String {
+        let total = evidence.total;
+        let waiting = self
+            .case
+            .open
+            .as_ref()
+            .filter(|inquiry| inquiry.question == Question::Interference);
+        if waiting.is_some() {
+            return "looks like interference; it needs blocks an hour later to be certified".to_owned();
+        }
+        if self.case.alone.trials < u64::from(FIRST_ALONE) {
+            return "not looked at yet: it waits for probes".to_owned();
+        }
+        if total.failed <= 2 {
+            return format!(
+                "seen {} in {} runs and not reproduced; needs about {} more iterations to fail again",
+                if total.failed == 1 { "once" } else { "twice" },
+                total.trials(),
+                total.trials() / total.failed.max(1)
+            );
+        }
+        let ln_e = self.ledger.passive_ln_e(self.victim);
+        let growth = ln_e / f64::from(total.trials().max(1));
+        let more = if growth > 0.0 {
+            ((self.policy.certify.ln() - ln_e) / growth).clamp(1.0, 1e6)
+        } else {
+            f64::from(total.trials())
+        };
+        format!(
+            "failed {} of {} runs, none of the explanations tried holds; needs about {more:.0} more iterations",
+            total.failed,
+            total.trials()
+        )
+    }
+}
+
+impl Case {
+    /// Did blocks refute the level that seemed to decide?
+    fn asked_level_and_failed(&self) -> bool {
+        self.last(|inquiry| inquiry.question == Question::Environment)
+            .is_some_and(|inquiry| !matches!(inquiry.conclusion, Some(Conclusion::Certified(_))))
+    }
+}
+
+fn rate(count: Count) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts of blocks")]
+    let rate = count.failures as f64 / count.trials.max(1) as f64;
+    rate
+}
+
+fn of(count: Count) -> String {
+    format!("{} of {}", count.failures, count.trials)
+}
+
+fn level_of(inquiry: &Inquiry) -> Settings {
+    match inquiry
+        .opening
+        .setup
+        .certify()
+        .map(|certify| &certify.treatment)
+    {
+        Some(Treatment::Level {
+            factor,
+            level,
+            held,
+            ..
+        }) => [held.clone(), vec![(factor.clone(), level.clone())]].concat(),
+        Some(
+            Treatment::Group(_)
+            | Treatment::Twice
+            | Treatment::Beside(_)
+            | Treatment::Many { .. },
+        )
+        | None => Vec::new(),
+    }
+}
+
+/// The order of a treated probe that failed.
+fn failing_order(inquiry: &Inquiry) -> Option<Vec<(u32, u8)>> {
+    use crate::model::{Answer, Arm};
+    inquiry
+        .probes
+        .iter()
+        .filter(|(probe, _)| probe.arm == Arm::Treated)
+        .filter(|(_, reply)| {
+            reply
+                .as_ref()
+                .is_some_and(|reply| reply.answer == Answer::Failed)
+        })
+        .find_map(|(probe, _)| probe.processes.last().cloned())
+}
