@@ -17,9 +17,7 @@ use super::{
     systemic,
 };
 use crate::{
-    model::{
-        Count, Flag, Opened, Probe, QuestionId, Recorded, Reply, Role, Suspicion, TestId,
-    },
+    model::{Count, Flag, Opened, Probe, QuestionId, Recorded, Reply, Role, Suspicion, TestId},
     plan::MasterSeed,
     stats::Tables,
 };
@@ -231,7 +229,11 @@ impl Analyst {
         let victims: Vec<u32> = self.cases.keys().copied().collect();
         for victim in victims {
             self.note_polluters(victim);
-            if self.cases.get(&victim).is_some_and(|desk| desk.case.open.is_none()) {
+            if self
+                .cases
+                .get(&victim)
+                .is_some_and(|desk| desk.case.open.is_none())
+            {
                 self.look(victim);
             }
             self.refresh(victim);
@@ -250,9 +252,7 @@ impl Analyst {
             .filter_map(|(victim, desk)| Some((self.cost(*victim, desk)?, *victim)))
             .collect();
         ready.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        ready
-            .into_iter()
-            .find_map(|(_, victim)| self.batch(victim))
+        ready.into_iter().find_map(|(_, victim)| self.batch(victim))
     }
 
     /// As [`propose`](Self::propose), for one test and without a budget: for `minimize`, and for the end of a hunt.
@@ -288,7 +288,11 @@ impl Analyst {
             cost_of(&self.universe, &self.policy, &probe)
         };
         self.bucket.spend(reply.seconds - expected);
-        let waits = self.cases[&victim].case.open.as_ref().is_some_and(Inquiry::waits);
+        let waits = self.cases[&victim]
+            .case
+            .open
+            .as_ref()
+            .is_some_and(Inquiry::waits);
         if waits {
             return Vec::new();
         }
@@ -395,7 +399,10 @@ impl Analyst {
                 self.cases.get(victim).is_none_or(|desk| {
                     desk.case.open.is_some()
                         || desk.plan.is_some()
-                        || desk.flag.as_ref().is_none_or(|flag| !flag.certified || flag.unnamed > 0)
+                        || desk
+                            .flag
+                            .as_ref()
+                            .is_none_or(|flag| !flag.certified || flag.unnamed > 0)
                 })
             })
             .collect()
@@ -429,8 +436,11 @@ impl Analyst {
 
     /// Decides what to ask next about a test with no open question.
     fn look(&mut self, victim: u32) {
-        let mut notorious: Vec<(u32, u32)> =
-            self.polluters.iter().map(|(test, count)| (*count, *test)).collect();
+        let mut notorious: Vec<(u32, u32)> = self
+            .polluters
+            .iter()
+            .map(|(test, count)| (*count, *test))
+            .collect();
         notorious.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         let notorious: Vec<u32> = notorious.into_iter().map(|(_, test)| test).collect();
         let mut desk = self.cases.remove(&victim).unwrap_or_default();
@@ -568,7 +578,8 @@ impl Analyst {
         self.about.insert(inquiry.id, victim);
         let question = inquiry.id;
         for probe in &probes {
-            self.bucket.spend(cost_of(&self.universe, &self.policy, probe));
+            self.bucket
+                .spend(cost_of(&self.universe, &self.policy, probe));
         }
         Batch {
             question,
@@ -613,7 +624,9 @@ impl Analyst {
                 .cases
                 .iter()
                 .filter(|(other, desk)| {
-                    **other != victim && desk.looked && desk.case.open.is_none()
+                    **other != victim
+                        && desk.looked
+                        && desk.case.open.is_none()
                         && desk.flag.as_ref().is_none_or(|flag| !flag.certified)
                 })
                 .map(|(other, _)| *other)
@@ -677,7 +690,9 @@ fn same_claim(a: &Flag, b: &Flag) -> bool {
 
 impl Time {
     fn observe(&mut self, hour: f64) {
-        let passed = self.hour.map_or(0.0, |before| (hour - before).rem_euclid(24.0));
+        let passed = self
+            .hour
+            .map_or(0.0, |before| (hour - before).rem_euclid(24.0));
         // Segments come in the order of the plan, which is nearly that of time: a step back is no step of a day.
         if passed < 12.0 {
             self.observed += passed;

@@ -2,7 +2,7 @@
 
 use super::{
     question::{Certified, Conclusion, Inquiry, tally},
-    setup::{Setup, Settings, Treatment},
+    setup::{Settings, Setup, Treatment},
 };
 use crate::model::{Answer, Arm, Count, Probe, Question, Reply, Role};
 
@@ -62,9 +62,8 @@ impl Case {
             .iter()
             .map(|(test, _)| *test)
             .collect();
-        let plain = probe.beside.is_empty()
-            && probe.factors.is_empty()
-            && !before.contains(&probe.victim);
+        let plain =
+            probe.beside.is_empty() && probe.factors.is_empty() && !before.contains(&probe.victim);
         if plain && before.is_empty() {
             tally(&mut self.alone, reply.answer);
         }

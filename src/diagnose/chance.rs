@@ -106,7 +106,12 @@ mod tests {
         let seconds = |test: u32| if test == 0 { 10.0 } else { 1.0 };
         let pool: Vec<u32> = (1..40).collect();
         for block in 0..20 {
-            let one = decoys(&[5], &[7, 8, 9], seconds, &mut coins.draw(QuestionId(0), block));
+            let one = decoys(
+                &[5],
+                &[7, 8, 9],
+                seconds,
+                &mut coins.draw(QuestionId(0), block),
+            );
             assert_eq!(one.map(|d| d.len()), Some(1));
             let many = decoys(&[0], &pool, seconds, &mut coins.draw(QuestionId(0), block))
                 .expect("39 seconds are enough");

@@ -251,7 +251,8 @@ impl<'a> Facts<'a> {
         };
         let effect = if passes { 1.0 - treated } else { treated };
         let blocks = 7.0 / (effect * effect).max(0.02);
-        let per_block = 2.0 * self.cost_of(&[&before[..], &group[..]].concat()) + self.cost_of(&before);
+        let per_block =
+            2.0 * self.cost_of(&[&before[..], &group[..]].concat()) + self.cost_of(&before);
         Some(self.plan(
             question,
             true,
@@ -265,7 +266,13 @@ impl<'a> Facts<'a> {
         ))
     }
 
-    fn blocks(&self, kind: Kind, direction: Direction, treated: f64, control: f64) -> BlocksOpening {
+    fn blocks(
+        &self,
+        kind: Kind,
+        direction: Direction,
+        treated: f64,
+        control: f64,
+    ) -> BlocksOpening {
         BlocksOpening {
             certify: self.policy.certify,
             limit: BLOCKS,

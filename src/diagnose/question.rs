@@ -197,9 +197,7 @@ impl Inquiry {
             (Progress::Alone(run), Setup::Alone(alone)) => run.next(about, alone),
             (Progress::Split(levels), Setup::Split(split)) => levels.next(about, split),
             (Progress::Search(hunt), Setup::Search(search)) => hunt.next(about, search, view),
-            (Progress::Blocks(course), Setup::Blocks(certify)) => {
-                course.next(about, certify, view)
-            }
+            (Progress::Blocks(course), Setup::Blocks(certify)) => course.next(about, certify, view),
             (Progress::Reduce(course), Setup::Reduce(reduce)) => course.next(about, reduce),
             (Progress::After(course), Setup::Separate(separate)) => {
                 course.next_separated(about, separate, view)

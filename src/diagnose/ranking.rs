@@ -132,7 +132,11 @@ impl Source<'_> {
             .iter()
             .any(|group| group.len() == 1 && group[0] as usize == test)
             || (search.wanted == Wanted::Cleaner
-                && search.known.concat().iter().any(|other| *other as usize == test))
+                && search
+                    .known
+                    .concat()
+                    .iter()
+                    .any(|other| *other as usize == test))
     }
 
     /// Do single tests hold most of what the recorded runs suggest, and did each pass more often than a polluter

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    minimize,
     model::{Count, TestId},
     stats::BlocksOpening,
 };
@@ -135,13 +136,7 @@ pub(crate) struct Reduce<T> {
     /// Is a pass what is looked for (a state-setter)?
     pub(crate) passes: bool,
     /// How the search starts; it speaks of places in `order`.
-    pub(crate) start: Start,
-}
-
-/// How a reduction starts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Start {
-    pub(crate) weights: Vec<f64>,
+    pub(crate) start: minimize::Start,
 }
 
 /// Two sets of levels, tried in turn.

@@ -6,7 +6,7 @@ use super::{
     flow::{FACT, FIRST_ALONE, Facts},
     ledger::{Evidence, Family},
     question::{Certified, Conclusion, Inquiry},
-    setup::{Setup, Settings, Treatment},
+    setup::{Settings, Setup, Treatment},
 };
 use crate::{
     model::{Count, Flag, Group, Question, Reach, Recipe, Role, TestId, Verdict},
@@ -69,7 +69,12 @@ impl Facts<'_> {
         }
         let polluters = self.case.claims(Role::Polluter);
         let without = alone.failures + self.case.clean_decoys().failures;
-        let ln_e = |claims: &[Claim]| claims.iter().map(|claim| claim.blocks.ln_e).reduce(f64::max);
+        let ln_e = |claims: &[Claim]| {
+            claims
+                .iter()
+                .map(|claim| claim.blocks.ln_e)
+                .reduce(f64::max)
+        };
         if !polluters.is_empty() && without == 0 {
             flag.ln_e = ln_e(&polluters);
             return Verdict::OdVictim;
@@ -105,9 +110,7 @@ impl Facts<'_> {
         let everybody_before = || {
             (0_u32..)
                 .zip(&evidence.before)
-                .filter(|(test, _)| {
-                    *test != self.victim && self.universe.present[*test as usize]
-                })
+                .filter(|(test, _)| *test != self.victim && self.universe.present[*test as usize])
                 .all(|(test, cell)| cell.trials() > 0 || self.ledger.is_struck(test))
         };
         evidence.total.passed == 0
@@ -156,8 +159,12 @@ impl Facts<'_> {
             | Verdict::Undetermined => &[],
         };
         for role in roles {
-            flag.groups
-                .extend(self.case.claims(*role).iter().map(|claim| self.group(claim)));
+            flag.groups.extend(
+                self.case
+                    .claims(*role)
+                    .iter()
+                    .map(|claim| self.group(claim)),
+            );
         }
         flag.unnamed = self.unnamed(flag.verdict);
         flag.reach = self.reach();
@@ -257,9 +264,7 @@ impl Facts<'_> {
                 let (inquiry, blocks) = self.case.certified(Question::Position)?;
                 (failing_order(inquiry)?, blocks.counts.treated)
             }
-            Verdict::OdBrittle | Verdict::Broken | Verdict::Nod => {
-                (vec![victim], self.case.alone)
-            }
+            Verdict::OdBrittle | Verdict::Broken | Verdict::Nod => (vec![victim], self.case.alone),
             Verdict::Infrastructure | Verdict::Undetermined => return None,
         };
         if seen.failures == 0 {
@@ -319,27 +324,52 @@ impl Facts<'_> {
         };
         let named = || {
             let group = inquiry.treated_group()?;
-            let names: Vec<String> = group.iter().map(|test| String::from_utf8_lossy(self.name(*test).as_bytes()).into_owned()).collect();
+            let names: Vec<String> = group
+                .iter()
+                .map(|test| String::from_utf8_lossy(self.name(*test).as_bytes()).into_owned())
+                .collect();
             Some(names.join(", then "))
         };
         Some(match (&inquiry.conclusion, inquiry.question) {
             (Some(Conclusion::Refuted(found)), Question::Polluter) => {
-                format!("not certified as a polluter: {}: failed {}", named()?, blocks(found))
+                format!(
+                    "not certified as a polluter: {}: failed {}",
+                    named()?,
+                    blocks(found)
+                )
             }
             (Some(Conclusion::Refuted(found)), Question::Setter) => {
-                format!("not certified as a state-setter: {}: failed {}", named()?, blocks(found))
+                format!(
+                    "not certified as a state-setter: {}: failed {}",
+                    named()?,
+                    blocks(found)
+                )
             }
             (Some(Conclusion::OnlyAmount(found)), _) => {
-                format!("any test will do, not {}: failed {}", named()?, blocks(found))
+                format!(
+                    "any test will do, not {}: failed {}",
+                    named()?,
+                    blocks(found)
+                )
             }
             (Some(Conclusion::Refuted(found)), Question::Interference) => {
-                format!("no disturbance by {} elsewhere: failed {}", named()?, blocks(found))
+                format!(
+                    "no disturbance by {} elsewhere: failed {}",
+                    named()?,
+                    blocks(found)
+                )
             }
             (Some(Conclusion::Refuted(found)), Question::Twice) => {
-                format!("a second run in one process is no worse: failed {}", blocks(found))
+                format!(
+                    "a second run in one process is no worse: failed {}",
+                    blocks(found)
+                )
             }
             (Some(Conclusion::Refuted(found)), Question::Position) => {
-                format!("how much ran before does not decide: failed {}", blocks(found))
+                format!(
+                    "how much ran before does not decide: failed {}",
+                    blocks(found)
+                )
             }
             (Some(Conclusion::Refuted(found)), Question::Environment) => {
                 let levels: Vec<String> = level_of(inquiry)
@@ -434,7 +464,8 @@ impl Facts<'_> {
             .as_ref()
             .filter(|inquiry| inquiry.question == Question::Interference);
         if waiting.is_some() {
-            return "looks like interference; it needs blocks an hour later to be certified".to_owned();
+            return "looks like interference; it needs blocks an hour later to be certified"
+                .to_owned();
         }
         if self.case.alone.trials < u64::from(FIRST_ALONE) {
             return "not looked at yet: it waits for probes".to_owned();
@@ -494,10 +525,7 @@ fn level_of(inquiry: &Inquiry) -> Settings {
             ..
         }) => [held.clone(), vec![(factor.clone(), level.clone())]].concat(),
         Some(
-            Treatment::Group(_)
-            | Treatment::Twice
-            | Treatment::Beside(_)
-            | Treatment::Many { .. },
+            Treatment::Group(_) | Treatment::Twice | Treatment::Beside(_) | Treatment::Many { .. },
         )
         | None => Vec::new(),
     }

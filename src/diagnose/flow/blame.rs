@@ -10,11 +10,15 @@ use crate::{
         ranking,
         setup::{Locate, Reduce, Separate, Setup, Wanted},
     },
+    minimize,
     model::{Question, Role},
 };
 
 /// Tests in a failing order beyond which a reduction is not tried: it would take thousands of executions.
 const LONGEST_ORDER: usize = 30_000;
+
+/// Probes that a reduction may spend.
+const REDUCTION_RUNS: u32 = 300;
 
 impl Facts<'_> {
     /// Certifies what the latest search or reduction found, if that is still to be done.
@@ -105,8 +109,14 @@ impl Facts<'_> {
         let background = (alone.failures as f64 + 0.05) / (alone.trials as f64 + 1.0);
         let background = if passes { 1.0 - background } else { background };
         let cost = self.cost_of(&order) * 8.0 + 60.0 * self.cost_of(&[]);
-        let _ = background;
-        let start = crate::diagnose::setup::Start { weights };
+        let start = minimize::Start {
+            list: (0..).take(order.len()).collect(),
+            weights,
+            rate: 0.8,
+            background: background.clamp(0.0, 0.2),
+            runs: REDUCTION_RUNS,
+            executions: 6 * order.len() as u64 + 2000,
+        };
         Some(self.plan(
             Question::Reduce,
             false,
@@ -160,9 +170,7 @@ impl Facts<'_> {
 
     /// A separator, where recorded runs show the effect more seldom after the group than blocks do.
     fn separate(&self, claim: &Claim) -> Option<Plan> {
-        let asked = |inquiry: &Inquiry| {
-            matches!(&inquiry.opening.setup, Setup::Separate(it) if it.group == claim.group)
-        };
+        let asked = |inquiry: &Inquiry| matches!(&inquiry.opening.setup, Setup::Separate(it) if it.group == claim.group);
         let [one] = claim.group[..] else {
             return None;
         };

@@ -74,7 +74,11 @@ fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
         return facts.search(Wanted::Polluter, polluters, Vec::new());
     }
     if polluters.is_empty() && share(&posterior, Family::Setter) > SEARCH_FROM {
-        return facts.search(Wanted::Setter, facts.case.groups(Role::StateSetter), Vec::new());
+        return facts.search(
+            Wanted::Setter,
+            facts.case.groups(Role::StateSetter),
+            Vec::new(),
+        );
     }
     facts.follow_up(Role::Polluter)
 }
@@ -94,7 +98,10 @@ fn split(facts: &Facts<'_>) -> Option<Plan> {
     if together.conclusion != Some(Conclusion::Splits(true)) {
         return None;
     }
-    let Setup::Split(Split { failing, passing, .. }) = &together.opening.setup else {
+    let Setup::Split(Split {
+        failing, passing, ..
+    }) = &together.opening.setup
+    else {
         return None;
     };
     let differing: Vec<&(String, String)> = failing
@@ -104,7 +111,9 @@ fn split(facts: &Facts<'_>) -> Option<Plan> {
     for (factor, level) in differing.iter().copied() {
         let other = passing.iter().find(|(name, _)| name == factor)?;
         if differing.len() > 1 {
-            let one = facts.case.last(|inquiry| is_split(inquiry, Some((factor, level))));
+            let one = facts
+                .case
+                .last(|inquiry| is_split(inquiry, Some((factor, level))));
             let Some(one) = one else {
                 let mut held = passing.clone();
                 held.retain(|(name, _)| name != factor);
@@ -118,8 +127,14 @@ fn split(facts: &Facts<'_>) -> Option<Plan> {
         }
         let times = u64::from(TIMES);
         let (with, without) = (
-            Count { failures: times, trials: times },
-            Count { failures: 0, trials: times },
+            Count {
+                failures: times,
+                trials: times,
+            },
+            Count {
+                failures: 0,
+                trials: times,
+            },
         );
         return order::certify_level(facts, factor, level, &other.1, with, without);
     }

@@ -64,8 +64,8 @@ fn settled_otherwise(facts: &Facts<'_>) -> bool {
 pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
     let second = facts.evidence().second;
     let asked = |inquiry: &Inquiry| inquiry.question == Question::Twice;
-    let done = facts.case.certified(Question::Twice).is_some()
-        || facts.case.asked(facts.soak, asked);
+    let done =
+        facts.case.certified(Question::Twice).is_some() || facts.case.asked(facts.soak, asked);
     if second.failed == 0 || done {
         return None;
     }
@@ -168,9 +168,7 @@ fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) 
             .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first))
             .flatten()
     };
-    let searched = |inquiry: &Inquiry| {
-        matches!(&inquiry.opening.setup, Setup::Search(it) if it.wanted == Wanted::Polluter)
-    };
+    let searched = |inquiry: &Inquiry| matches!(&inquiry.opening.setup, Setup::Search(it) if it.wanted == Wanted::Polluter);
     if facts.case.last(searched).is_some()
         && let Some(plan) = facts.reduce(evidence, false, polluters.len())
     {
@@ -181,7 +179,8 @@ fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) 
 
 /// Longer isolation: would it have failed alone by now, were its usual rate that of failing alone?
 fn longer_alone(facts: &Facts<'_>, evidence: &Evidence) -> Option<Plan> {
-    let rate = (f64::from(evidence.total.failed) + 0.5) / (f64::from(evidence.total.trials()) + 1.0);
+    let rate =
+        (f64::from(evidence.total.failed) + 0.5) / (f64::from(evidence.total.trials()) + 1.0);
     facts.alone(at_most(3.0 / rate, ALONE_MOST), 8, 1)
 }
 
@@ -215,7 +214,9 @@ fn many(facts: &Facts<'_>, threshold: u32, posterior: &Posterior) -> Option<Plan
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut avoid = known;
     let present = facts.universe.present.iter().filter(|here| **here).count();
-    let spare = present.saturating_sub(threshold as usize * 2 + 2).min(AVOID);
+    let spare = present
+        .saturating_sub(threshold as usize * 2 + 2)
+        .min(AVOID);
     avoid.extend(ranked.iter().take(spare).map(|(_, test)| *test));
     avoid.sort_unstable();
     avoid.dedup();
@@ -321,7 +322,8 @@ pub(super) fn certify_level(
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "counts of runs")]
-    let rate = |count: Count, more: f64| (count.failures as f64 + more) / (count.trials as f64 + 1.0);
+    let rate =
+        |count: Count, more: f64| (count.failures as f64 + more) / (count.trials as f64 + 1.0);
     let treated = rate(with, 0.7).clamp(0.1, 0.98);
     let control = rate(without, 0.05).clamp(0.01, 0.9);
     let gap = (treated - control).max(0.1);
@@ -367,7 +369,12 @@ fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
             treatment: Treatment::Beside(test),
             before: Vec::new(),
             pool,
-            blocks: facts.blocks(Kind::ThreeArm, Direction::Fails, treated.clamp(0.2, 0.98), 0.02),
+            blocks: facts.blocks(
+                Kind::ThreeArm,
+                Direction::Fails,
+                treated.clamp(0.2, 0.98),
+                0.02,
+            ),
         }),
         10.0 * (3.0 * facts.cost_of(&[]) + 2.0 * facts.cost_of(&[test])),
     ))

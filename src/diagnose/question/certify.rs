@@ -150,9 +150,11 @@ impl Course {
         for number in self.judged..self.blocks.len() {
             let arms = block(about, certify, view, number_of(number), self.two_arms);
             let known = self.blocks[number].arms;
-            missing.extend(arms.into_iter().flatten().filter(|probe| {
-                arm_index(probe.arm).is_some_and(|arm| known[arm].is_none())
-            }));
+            missing.extend(
+                arms.into_iter()
+                    .flatten()
+                    .filter(|probe| arm_index(probe.arm).is_some_and(|arm| known[arm].is_none())),
+            );
         }
         if !missing.is_empty() {
             return NextStep::Try(missing);

@@ -76,12 +76,7 @@ impl Hunt {
         self.shown.last().copied()
     }
 
-    pub(super) fn next(
-        &mut self,
-        about: About,
-        search: &Search<u32>,
-        view: &View<'_>,
-    ) -> NextStep {
+    pub(super) fn next(&mut self, about: About, search: &Search<u32>, view: &View<'_>) -> NextStep {
         let ranking = (view.ranking)(search);
         let weight = |test: u32| ranking.weights.get(test as usize).copied().unwrap_or(0.0);
         if let Some(found) = self.shown.last().filter(|test| weight(**test) >= SINGLE) {
@@ -134,7 +129,13 @@ impl Hunt {
                 break;
             }
         }
-        let place = |test: u32| ranking.order.get(test as usize).copied().unwrap_or(u32::MAX);
+        let place = |test: u32| {
+            ranking
+                .order
+                .get(test as usize)
+                .copied()
+                .unwrap_or(u32::MAX)
+        };
         set.sort_by_key(|test| (place(*test), *test));
         NextStep::Try(vec![ask(about, search, &set)])
     }
@@ -150,9 +151,10 @@ fn ask(about: About, search: &Search<u32>, set: &[u32]) -> Probe<u32> {
 
 /// The set that a probe tries.
 pub(crate) fn candidates(search: &Search<u32>, probe: &Probe<u32>) -> Vec<u32> {
-    let before = probe.processes.last().map_or(&[][..], |order| {
-        &order[..order.len().saturating_sub(1)]
-    });
+    let before = probe
+        .processes
+        .last()
+        .map_or(&[][..], |order| &order[..order.len().saturating_sub(1)]);
     let skip = match (search.wanted, search.known.first()) {
         (Wanted::Cleaner, Some(polluter)) => polluter.len(),
         (Wanted::Cleaner | Wanted::Polluter | Wanted::Setter, _) => 0,
