@@ -138,6 +138,7 @@ impl Ours {
             gid: 1000,
         };
         let launch = Launch {
+            list_changes: false,
             argv: vec!["/bin/true".into()],
             env: vec![
                 ("PATH".into(), "/bin".into()),

@@ -247,6 +247,19 @@ pub struct HuntArgs {
     /// Start another hunt instead of resuming the last unfinished one
     #[arg(long)]
     pub new: bool,
+    /// Go on for open questions after the last iteration, for this share of the time so far [default: the
+    /// configuration, or 0.5]
+    #[arg(long, value_name = "SHARE", value_parser = some_share)]
+    pub probe_limit: Option<f64>,
+    /// Run this shell command for each flag that is certified; it reads the flag as JSON from its input
+    #[arg(long, value_name = "CMD")]
+    pub on_flag: Option<String>,
+    /// Run this shell command when the hunt stops; it reads the summary as JSON from its input
+    #[arg(long, value_name = "CMD")]
+    pub on_stop: Option<String>,
+    /// End with 1 when there is a certified flag that needs action: any, or only new ones
+    #[arg(long, value_name = "new|any", value_enum, hide_possible_values = true)]
+    pub fail_on: Option<FailOn>,
     /// Answer with one JSON object at the end
     #[arg(long)]
     pub json: bool,
@@ -398,6 +411,19 @@ fn some_time(text: &str) -> Result<Period, Box<dyn std::error::Error + Send + Sy
         return Err("must be longer than nothing".into());
     }
     Ok(period)
+}
+
+/// The largest share that `--probe-limit` takes, as in the configuration.
+const MOST_SHARE: f64 = 10.0;
+
+/// Reads a share of the time.
+fn some_share(text: &str) -> Result<f64, Box<dyn std::error::Error + Send + Sync>> {
+    let share: f64 = text.parse()?;
+    if (0.0..=MOST_SHARE).contains(&share) {
+        Ok(share)
+    } else {
+        Err("must be a share from 0.0 to 10.0".into())
+    }
 }
 
 /// What `db` does.

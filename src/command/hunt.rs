@@ -1,27 +1,42 @@
-//! `hunt`: the soak loop. Resumes or begins, dispatches the stream, says what was seen.
+//! `hunt`: the soak loop. Resumes or begins, dispatches iterations and probes, says what was seen and found.
 
+mod analysis;
+mod desk;
+mod evidence;
+mod hooks;
+mod news;
 mod opening;
 mod soak;
+mod source;
 
 pub(super) use opening::{lease, recorded_config, register};
 
+use std::sync::Arc;
+
 use self::{
+    analysis::{Analysis, Findings, Herald},
+    desk::DeskStart,
+    hooks::{Hook, Hooks},
     opening::{Goal, Opened, open},
     soak::{dispatch, prune},
+    source::Mixed,
 };
 use super::{
-    Context,
+    Context, factors,
+    session::Listed,
     stopping::{Ending, Stopping, block_on},
+    stream::Stream,
     summary,
     tally::Tally,
 };
 use crate::{
-    cli::HuntArgs,
+    cli::{FailOn, HuntArgs},
     config::Settings,
+    diagnose::Policy,
     error::{ExitCode, Failure},
     execute::{Dispatched, Stop},
     model::{Clock, HuntState, SystemClock},
-    store::{OpenOptions, Writer},
+    store::{HuntRow, OpenOptions, Writer},
     ui::text,
 };
 
@@ -74,12 +89,17 @@ async fn with_store(
     };
     let Opened {
         hunt,
-        mut stream,
+        stream,
         listed,
         reader,
         status,
     } = opened;
     let mut tally = Tally::resumed(&status);
+    let analysis = analyse(
+        context, arguments, settings, &hunt, &stream, &listed, writer,
+    );
+    let limit = arguments.probe_limit.unwrap_or(settings.hunt.probe_limit);
+    let mut source = Mixed::new(stream, analysis, limit);
     let dispatched = dispatch(
         context,
         settings,
@@ -88,24 +108,28 @@ async fn with_store(
         writer,
         &hunt,
         listed,
-        &mut stream,
+        &mut source,
         &mut tally,
     )
     .await;
-    let (dispatched, disk) = match dispatched {
-        Ok(dispatched) => dispatched,
+    let complete = source.stream.open.counters.read().0;
+    let (hooks, findings) = source.analysis.close().await;
+    let ended = dispatched.and_then(|dispatched| Ok((dispatched, findings?)));
+    let ((dispatched, disk), findings) = match ended {
+        Ok(ended) => ended,
         Err(failure) => {
             let (state, why) = (HuntState::Failed, Some(failure.message()));
             let now = SystemClock.now();
             if let Err(error) = writer.set_hunt_state(hunt.id, state, why, now).await {
                 tracing::warn!(%error, "end of the hunt not recorded");
             }
+            hooks
+                .stop(|| news::failed(settings.suite.name.as_str(), hunt.id, &failure.message()))
+                .await;
             return Err(failure);
         }
     };
-    let done = goal
-        .iterations
-        .is_some_and(|total| stream.open.counters.read().0 >= total);
+    let done = goal.iterations.is_some_and(|total| complete >= total);
     let (state, reason, code) = verdict(dispatched, stopping.ending(), done);
     let (state, reason, code) = if disk {
         (
@@ -120,8 +144,71 @@ async fn with_store(
         .set_hunt_state(hunt.id, state, Some(reason.to_owned()), SystemClock.now())
         .await?;
     prune(context, settings).await;
+    let facts = summary::facts(settings, &reader, hunt.id)?;
+    hooks.stop(|| facts.clone()).await;
     summary::show(context, settings, &reader, hunt.id, arguments.json, reason)?;
-    answer(settings, dispatched, disk, code)
+    answer(
+        settings,
+        dispatched,
+        disk,
+        judged(code, arguments.fail_on, findings),
+    )
+}
+
+/// Starts the analysis, with what it reads and who hears of its flags.
+fn analyse(
+    context: &Context,
+    arguments: &HuntArgs,
+    settings: &Settings,
+    hunt: &HuntRow,
+    stream: &Stream,
+    listed: &Listed,
+    writer: &Writer,
+) -> Analysis {
+    let hook = |line: &Option<String>, arguments: &[String]| {
+        let given = line.as_deref().map(Hook::of_line);
+        given.or_else(|| Hook::of_arguments(arguments))
+    };
+    let on_flag = hook(&arguments.on_flag, &settings.hunt.on_flag);
+    let on_stop = hook(&arguments.on_stop, &settings.hunt.on_stop);
+    let herald = Herald {
+        hunt: hunt.id,
+        revision: stream.revision,
+        suite: settings.suite.name.as_str().to_owned(),
+        workers: settings.hunt.workers.get(),
+        console: context.console.clone(),
+        again: context.again.clone(),
+        hooks: Hooks::start(on_flag, on_stop, &context.console),
+    };
+    let desk = DeskStart {
+        database: settings.store.path.clone(),
+        suite: settings.suite.id,
+        hunt: hunt.id,
+        tests: Arc::clone(&listed.tests),
+        runner: listed.session.rig.runner,
+        durations: stream.durations.clone(),
+        policy: Policy {
+            probe_share: settings.hunt.probe_share,
+            factors: factors::domains(&settings.factors),
+            ci_shards: stream.campaign.ci_shards,
+            ..Policy::default()
+        },
+    };
+    Analysis::start(desk, herald, writer.clone())
+}
+
+/// A hunt that went well is a finding when it was asked to be one.
+fn judged(code: ExitCode, fail_on: Option<FailOn>, findings: Findings) -> ExitCode {
+    let found = match fail_on {
+        None => 0,
+        Some(FailOn::New) => findings.new,
+        Some(FailOn::Any) => findings.all,
+    };
+    if code == ExitCode::Fine && found > 0 {
+        ExitCode::Finding
+    } else {
+        code
+    }
 }
 
 /// What the process says at its end: what stopped a hunt against its will is an error.

@@ -2,6 +2,7 @@
 
 mod again;
 mod asked;
+pub mod canary;
 mod completions;
 mod db;
 mod doctor;
@@ -14,8 +15,10 @@ mod hunt;
 pub mod init;
 mod junit;
 mod list;
+mod probing;
 mod replay;
 mod repro;
+mod roster;
 mod run;
 mod session;
 mod show;

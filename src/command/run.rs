@@ -23,7 +23,7 @@ use crate::{
     cli::RunArgs,
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, Dispatch, Dispatched, Event, Next, ShardEnd, Source},
+    execute::{Assignment, Dispatch, Dispatched, Event, Next, Of, ShardEnd, Source},
     model::{
         Clock, Design, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, ShardPlan,
         SystemClock,
@@ -99,6 +99,8 @@ async fn pass(
             shard: *row,
             attempts: 0,
             order,
+            of: Of::Suite,
+            probe: None,
             cause: None,
             predicted: longest,
             factors: variables(&plan.factors),

@@ -15,12 +15,9 @@ use tokio::time::Instant;
 use super::factors::{self, seed32, variables};
 use crate::{
     config::Factor,
-    execute::{Assignment, Next, ShardEnd, Source},
+    execute::{Assignment, Of, ShardEnd},
     model::{Layout, ListDigest, ShardPlan, ShardState, SuiteId, TestId},
-    plan::{
-        ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, Watermark, assign,
-        predicted_longest,
-    },
+    plan::{ALGORITHM, Campaign, IterationSeed, Planned, Tests, Trial, assign, predicted_longest},
     store::{OpenShard, Reader, RevisionId, StoreError, Writer},
 };
 
@@ -85,37 +82,39 @@ impl Counters {
 
 /// Shards that are planned and not over, and iterations that wait for them.
 pub(super) struct Open {
-    /// Iteration and plan index of each open shard.
-    shards: BTreeMap<i64, (i64, i64)>,
+    /// Iteration of each open shard.
+    shards: BTreeMap<i64, i64>,
     /// Number of open shards of each iteration.
     left: BTreeMap<i64, usize>,
     /// Complete iterations and closed shards, for whoever shows them.
     pub(super) counters: Counters,
-    pub(super) watermark: Watermark,
 }
 
 impl Open {
-    /// Starts with `complete` iterations and all plan indexes below `watermark` closed.
-    pub(super) fn new(complete: u64, closed: u64, watermark: i64) -> Self {
+    /// Starts with `complete` iterations and `closed` shards.
+    pub(super) fn new(complete: u64, closed: u64) -> Self {
         Self {
             shards: BTreeMap::new(),
             left: BTreeMap::new(),
             counters: Counters::new(complete, closed),
-            watermark: Watermark::at(watermark),
         }
     }
 
-    pub(super) fn insert(&mut self, shard: i64, iteration: i64, plan_index: i64) {
-        self.shards.insert(shard, (iteration, plan_index));
+    pub(super) fn insert(&mut self, shard: i64, iteration: i64) {
+        self.shards.insert(shard, iteration);
         *self.left.entry(iteration).or_default() += 1;
     }
 
+    /// Returns the first iteration that waits for a shard.
+    fn first_open(&self) -> Option<i64> {
+        self.left.keys().next().copied()
+    }
+
     fn close(&mut self, shard: i64) {
-        let Some((iteration, plan_index)) = self.shards.remove(&shard) else {
+        let Some(iteration) = self.shards.remove(&shard) else {
             return;
         };
         self.counters.count_shard();
-        self.watermark.close(plan_index);
         let left = self
             .left
             .get_mut(&iteration)
@@ -217,6 +216,8 @@ impl Stream {
                 attempts: 0,
                 predicted: predicted(&order, &known),
                 order,
+                of: Of::Suite,
+                probe: None,
                 cause: None,
                 factors: variables(&plan.factors),
                 seed32: seed32(planned.seed, planned.layout, plan.shard),
@@ -224,7 +225,7 @@ impl Stream {
             .collect();
         drop(known);
         for (row, plan) in rows.iter().zip(&plans) {
-            self.open.insert(*row, plan.iteration, plan.plan_index);
+            self.open.insert(*row, plan.iteration);
         }
         self.next_plan_index += i64::try_from(plans.len()).expect("few shards");
         self.next_iteration += 1;
@@ -249,7 +250,7 @@ impl Stream {
             .collect();
         let is_left = |trial: &&(TestId, u8)| !over.contains(&(&trial.0, trial.1));
         let left: Vec<(TestId, u8)> = order.iter().filter(is_left).cloned().collect();
-        self.open.insert(shard.id, plan.iteration, plan.plan_index);
+        self.open.insert(shard.id, plan.iteration);
         let known = self.known();
         let predicted = predicted(&left, &known);
         drop(known);
@@ -258,6 +259,8 @@ impl Stream {
             attempts: shard.attempt,
             predicted,
             order: left,
+            of: Of::Suite,
+            probe: None,
             cause: shard.cause,
             factors: variables(&plan.factors),
             seed32: seed32(seed, plan.layout, plan.shard),
@@ -276,26 +279,55 @@ fn predicted(order: &[(TestId, u8)], durations: &BTreeMap<&TestId, Duration>) ->
         .sum()
 }
 
-impl Source for Stream {
-    async fn next(&mut self) -> Result<Next, StoreError> {
+/// The iterations, for a source that mixes other things in.
+impl Stream {
+    /// Plans and returns the next shard, its plan durable already; `None` when there is no more to give.
+    ///
+    /// # Errors
+    /// When the record is broken.
+    pub(super) async fn take(&mut self) -> Result<Option<Assignment>, StoreError> {
         loop {
             if let Some(assignment) = self.queue.pop_front() {
-                return Ok(Next::Shard(Box::new(assignment)));
+                return Ok(Some(assignment));
             }
             if !self.plan().await? {
-                return Ok(Next::Done);
+                return Ok(None);
             }
         }
     }
 
-    async fn ended(&mut self, shard: i64, end: ShardEnd) -> Result<(), StoreError> {
+    /// Hears that a shard is over.
+    pub(super) fn ended(&mut self, shard: i64, end: ShardEnd) {
         match end {
             ShardEnd::Done | ShardEnd::HostFailed | ShardEnd::Uncollected => {
                 self.open.close(shard);
             }
             ShardEnd::Interrupted => {}
         }
-        Ok(())
+    }
+
+    /// Is every shard that was planned closed?
+    pub(super) fn is_over(&self) -> bool {
+        self.open.shards.is_empty()
+    }
+
+    /// Takes places in the hunt's stream of shards for probes; returns the first.
+    pub(super) fn places(&mut self, probes: usize) -> i64 {
+        let first = self.next_plan_index;
+        self.next_plan_index += i64::try_from(probes).expect("few probes");
+        first
+    }
+
+    /// Returns the iteration up to which, inclusive, every shard is closed: the watermark in iterations; -1 before
+    /// the first.
+    pub(super) fn closed(&self) -> i64 {
+        let planned = i64::try_from(self.next_iteration).expect("fewer iterations than 2^63");
+        self.open.first_open().unwrap_or(planned) - 1
+    }
+
+    /// Predicts how long an order takes.
+    pub(super) fn predicted(&self, order: &[(TestId, u8)]) -> Duration {
+        predicted(order, &self.known())
     }
 }
 
@@ -312,10 +344,7 @@ pub(super) fn durations(
 
 /// Closes for good a shard that cannot run as it was planned any more.
 pub(super) async fn abandon(stream: &mut Stream, shard: &OpenShard) -> Result<(), StoreError> {
-    let plan = &shard.plan;
-    stream
-        .open
-        .insert(shard.id, plan.iteration, plan.plan_index);
+    stream.open.insert(shard.id, shard.plan.iteration);
     stream.open.close(shard.id);
     let given_up = ShardState::Abandoned;
     stream.writer.close_shard(shard.id, given_up).await

@@ -153,6 +153,23 @@ pub(super) fn failing_lines(found: &[Failing], columns: usize) -> Vec<String> {
     lines
 }
 
+/// Returns the end of a hunt as JSON: for programs, and for the hook.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn facts(settings: &Settings, reader: &Reader, hunt: i64) -> Result<Value, StoreError> {
+    let status = reader.status(hunt)?;
+    let mut facts = counts_json(&status);
+    facts["schema"] = json!("soakhound.hunt/1");
+    facts["suite"] = json!(settings.suite.name.as_str());
+    facts["state"] = json!(status.hunt.state.word());
+    facts["failing"] = json!(failing_json(&failing(settings, reader, hunt)?));
+    let board = read::board(settings, reader, None)?;
+    facts["flags"] = json!(flags::values(&board));
+    facts["attempts"] = json!(board.attempts);
+    Ok(facts)
+}
+
 /// Prints the last lines of a hunt: what was seen, and what to type next.
 ///
 /// # Errors
@@ -165,20 +182,14 @@ pub(super) fn show(
     as_json: bool,
     reason: &str,
 ) -> Result<(), Failure> {
+    let console = &context.console;
+    if as_json {
+        console.json(&facts(settings, reader, hunt)?)?;
+        return Ok(());
+    }
     let status = reader.status(hunt)?;
     let found = failing(settings, reader, hunt)?;
     let board = read::board(settings, reader, None)?;
-    let console = &context.console;
-    if as_json {
-        let mut answer = counts_json(&status);
-        answer["schema"] = json!("soakhound.hunt/1");
-        answer["state"] = json!(status.hunt.state.word());
-        answer["failing"] = json!(failing_json(&found));
-        answer["flags"] = json!(flags::values(&board));
-        answer["attempts"] = json!(board.attempts);
-        console.json(&answer)?;
-        return Ok(());
-    }
     console.line(&format!("hunt    {hunt}: {reason}"))?;
     for line in counted_lines(&status) {
         console.line(&line)?;

@@ -24,6 +24,10 @@ pub(super) struct Tally {
     pub(super) untrusted: u64,
     pub(super) shards: u64,
     pub(super) iterations: u64,
+    /// Probes that ended while this process watched; they are in no other count.
+    pub(super) probes: u64,
+    /// Tests with a certified flag.
+    pub(super) flags: u64,
     /// Segments that ended otherwise than completed, by why.
     pub(super) broken: BTreeMap<SegmentEnd, u64>,
     /// Tests that failed while this process watched.
@@ -62,7 +66,10 @@ impl Tally {
             Event::SegmentEnded { end, .. } if *end != SegmentEnd::Completed => {
                 *self.broken.entry(*end).or_default() += 1;
             }
-            Event::SegmentEnded { .. } | Event::SegmentStarted { .. } | Event::Note(_) => {}
+            Event::SegmentEnded { .. }
+            | Event::SegmentStarted { .. }
+            | Event::Left { .. }
+            | Event::Note(_) => {}
         }
     }
 
@@ -110,6 +117,8 @@ impl Tally {
             iterations_done: self.iterations,
             iterations_total: moment.iterations_total,
             shards_done: self.shards,
+            probes: self.probes,
+            flags: self.flags,
             trials: self.trials,
             failing: self.failing,
             infra: self.infra,

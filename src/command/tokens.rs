@@ -1,8 +1,11 @@
 //! From shards to tokens: what to paste into `replay`.
 
 use crate::{
-    model::{ListDigest, ShardPlan, SuiteId},
-    plan::{DatabaseId, IterationSeed, Random, Reference, Row, ShortDigest, Token},
+    model::{HandleLength, ListDigest, Recipe, ShardPlan, SuiteId, TestId},
+    plan::{
+        DatabaseId, FactorSetting, Handles, IterationSeed, Minimal, Random, Reference, Row,
+        ShortDigest, Token,
+    },
     store::{Reader, StoreError},
 };
 
@@ -34,6 +37,31 @@ pub(super) fn of_row(row: Row, database: u32) -> Token {
         database: DatabaseId::from_bits(database),
         row,
     })
+}
+
+/// Returns the token of a recipe: complete in itself. `None` where the recipe needs a neighbour, or is too long for
+/// a token. `handles` are those of the whole suite.
+pub(super) fn of_recipe(suite: SuiteId, handles: &Handles<'_>, recipe: &Recipe) -> Option<Token> {
+    if !recipe.beside.is_empty() {
+        return None;
+    }
+    let tests: Vec<&TestId> = recipe.order.iter().map(|(test, _)| test).collect();
+    let length = tests
+        .iter()
+        .map(|test| handles.handle(test).length())
+        .find(|length| *length == HandleLength::Eight)
+        .unwrap_or(HandleLength::Six);
+    let factors = recipe
+        .factors
+        .iter()
+        .map(|(factor, level)| FactorSetting {
+            factor: factor.clone(),
+            level: level.clone(),
+        })
+        .collect();
+    Minimal::new(suite, &tests, length, factors)
+        .ok()
+        .map(Token::Minimal)
 }
 
 /// Is this segment what was left of its shard after a crash or the like? Then only that is its order.

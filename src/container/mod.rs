@@ -13,6 +13,7 @@ pub mod snapshot;
 mod cgroup;
 mod error;
 mod init;
+mod left;
 mod run_dir;
 mod rung;
 mod slot;
@@ -39,6 +40,7 @@ mod sys;
 mod worker;
 
 pub use error::{HostError, Refusal};
+pub use left::{Change, Left, MOST_LEFT};
 pub use run_dir::{RunDir, default_base};
 pub use rung::{Rung, probe};
 pub use slot::{ContainerEnd, Running, Slot, may_run};

@@ -25,6 +25,7 @@ use rustix::mount::{
 };
 
 use super::ids::{Ids, owner_map, plain_map, user_namespace};
+use super::left::{self, Layer, Left};
 use super::spec::{ImageSpec, InjectedFile};
 use super::{dev, harvest, over, sys};
 
@@ -264,6 +265,37 @@ impl Image {
             root.write(&file.path, &file.contents, file.mode)?;
         }
         Ok(merged)
+    }
+
+    /// Lists what the container's command left behind.
+    pub(super) fn left(&self) -> Vec<Left> {
+        let scratch = Path::new(SCRATCH);
+        let own = Path::new(CONTAINER);
+        let mut layers = Vec::new();
+        for mount in &self.mounts {
+            if let MountKind::Tree(_) = mount.kind {
+                let upper = own.join(format!("{}u", mount.view));
+                let below = vec![scratch.join(&mount.view)];
+                layers.extend(Layer::open(&upper, below, &mount.target));
+            }
+        }
+        if let Ok(root) = Root::open_at(&own.join("merged"), self.base) {
+            for shared in ["tmp", "dev/shm"] {
+                if let Ok(folder) = root.found(Path::new(shared)) {
+                    let (upper, at) = (proc_path(&folder), Path::new("/").join(shared));
+                    layers.extend(Layer::open(Path::new(&upper), Vec::new(), &at));
+                }
+            }
+        }
+        let below = vec![OVER.into(), scratch.join("lower")];
+        layers.extend(Layer::open(&own.join("up"), below, Path::new("/")));
+        let ours: Vec<PathBuf> = self
+            .mounts
+            .iter()
+            .map(|mount| mount.target.clone())
+            .chain(self.files.iter().map(|file| file.path.clone()))
+            .collect();
+        left::list(&layers, &ours)
     }
 
     /// Copies the folders called `name` that a container made in its trees into the trees' sources. One that

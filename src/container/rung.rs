@@ -75,6 +75,7 @@ async fn starts(spawner: &Spawner, run: &RunDir, rung: Rung) -> Result<(), HostE
         gid: 1000,
     };
     let launch = Launch {
+        list_changes: false,
         argv: vec!["/bin/true".into()],
         env: Vec::new(),
         cwd: "/".into(),

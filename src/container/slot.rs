@@ -19,7 +19,7 @@ use tokio::net::unix::pipe;
 use super::cgroup::{Cgroup, KILL_INTERVAL};
 use super::spec::ID_COUNT;
 use super::wire::{self, Answer, Report, Request, Setup};
-use super::{HostError, ImageSpec, Launch, RunDir, Rung, Spawner};
+use super::{HostError, ImageSpec, Launch, Left, RunDir, Rung, Spawner};
 use crate::model::{Clock as _, Exit, MonoMicros, SystemClock, Usage};
 
 /// How long a container may take to leave when told to. PID 1 leaves within milliseconds; only a
@@ -81,6 +81,9 @@ pub struct ContainerEnd {
     pub setup: Duration,
     /// What liblxc had to say, capped; usually empty.
     pub log: String,
+    /// What the command left behind, at most [`MOST_LEFT`](super::MOST_LEFT) paths; `None` unless the launch asked,
+    /// and for a container that was killed in an instant.
+    pub left: Option<Vec<Left>>,
 }
 
 impl Slot {
@@ -384,6 +387,7 @@ impl Running<'_> {
             },
             setup: ran.since(self.asked),
             log: report.log,
+            left: report.left,
         }
     }
 }

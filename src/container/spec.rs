@@ -80,6 +80,8 @@ pub struct Launch {
     /// Folders of this name that the command made in a tree are copied into the tree's source, files only, where
     /// they are not yet: a cache of bytecode, which every later container then finds warm.
     pub harvest: Option<String>,
+    /// Is the end to say what the command left behind in its files?
+    pub list_changes: bool,
 }
 
 /// What a container may use.
@@ -104,6 +106,7 @@ pub(super) struct Job {
     pub(super) hostname: String,
     pub(super) tmp_bytes: u64,
     pub(super) harvest: Option<String>,
+    pub(super) list_changes: bool,
 }
 
 impl From<&Launch> for Job {
@@ -115,6 +118,7 @@ impl From<&Launch> for Job {
             hostname: launch.hostname.clone(),
             tmp_bytes: launch.limits.tmp_bytes,
             harvest: launch.harvest.clone(),
+            list_changes: launch.list_changes,
         }
     }
 }

@@ -17,6 +17,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::Rung;
+use super::left::Left;
 use super::spec::{ImageSpec, Job};
 
 /// Most descriptors in one message, the body included.
@@ -77,6 +78,8 @@ pub(super) struct Report {
     pub(super) stragglers: u32,
     /// What kept the container from starting.
     pub(super) failure: Option<String>,
+    /// What the command left behind, where the job asks for it.
+    pub(super) left: Option<Vec<Left>>,
     /// liblxc's log, capped.
     pub(super) log: String,
 }

@@ -39,6 +39,9 @@ const LXC_PATH: &str = "/run/containers";
 /// How much of liblxc's log is kept. A start that fails says why within the first lines.
 const LOG_CAP: u64 = 16 * 1024;
 
+/// Longest report of a copy of ours: every path that it may list at its longest, each byte written as an escape.
+const REPORT_CAP: u64 = 8 << 20;
+
 /// What containers may not do even where their capabilities would let them: change the kernel,
 /// watch other processes through it, or make user namespaces of their own.
 const SECCOMP: &str = "2
@@ -254,8 +257,9 @@ impl Worker {
         rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()))
             .map_err(step("wait for a container"))?;
         // Nothing was said if it was killed.
-        let mut report: Report = serde_json::from_slice(&contents(said)?).unwrap_or_default();
-        report.log = String::from_utf8_lossy(&contents(log)?).into_owned();
+        let mut report: Report =
+            serde_json::from_slice(&contents(said, REPORT_CAP)?).unwrap_or_default();
+        report.log = String::from_utf8_lossy(&contents(log, LOG_CAP)?).into_owned();
         if let Some(failure) = &mut report.failure
             && let Some(cause) = first_error(&report.log)
         {
@@ -280,6 +284,7 @@ impl Worker {
         let mut text = [0; 4096];
         let length = File::from(status).read(&mut text).unwrap_or(0);
         Report {
+            left: (job.list_changes && failure.is_none()).then(|| self.image.left()),
             failure,
             ..parse_status(&String::from_utf8_lossy(&text[..length]))
         }
@@ -390,11 +395,11 @@ fn keep(fd: &OwnedFd) -> Result<OwnedFd, Failure> {
     sys::keep(fd.as_fd()).map_err(step("keep a descriptor"))
 }
 
-fn contents(memfd: OwnedFd) -> Result<Vec<u8>, Failure> {
+fn contents(memfd: OwnedFd, cap: u64) -> Result<Vec<u8>, Failure> {
     let mut file = File::from(memfd);
     let mut bytes = Vec::new();
     file.rewind()
-        .and_then(|()| file.take(LOG_CAP).read_to_end(&mut bytes))
+        .and_then(|()| file.take(cap).read_to_end(&mut bytes))
         .map_err(step("read what a container left"))?;
     Ok(bytes)
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::{Outcome, SegmentEnd, TestId};
+use crate::{
+    container::Left,
+    model::{Outcome, SegmentEnd, TestId},
+};
 
 /// One thing that happened. Sent after the fact was recorded.
 #[derive(Clone, Debug)]
@@ -42,6 +45,27 @@ pub enum Event {
         /// Why it is not trusted, or what the host said.
         reason: Option<String>,
     },
+    /// What the container of a probe left behind, where that was asked for. Comes before the end of its segment.
+    Left {
+        /// Row id of the shard.
+        shard: i64,
+        /// The paths: untrusted text.
+        left: Vec<Left>,
+    },
     /// The runner said something worth a line, once per kind.
     Note(String),
+}
+
+impl Event {
+    /// Returns the row of the shard that it is about.
+    #[must_use]
+    pub fn shard(&self) -> Option<i64> {
+        match self {
+            Self::SegmentStarted { shard, .. }
+            | Self::TrialEnded { shard, .. }
+            | Self::SegmentEnded { shard, .. }
+            | Self::Left { shard, .. } => Some(*shard),
+            Self::Note(_) => None,
+        }
+    }
 }

@@ -5,15 +5,19 @@
 mod capped;
 mod dispatcher;
 mod event;
+mod neighbour;
+mod probing;
 mod recorder;
 mod rig;
 mod segment;
+mod talk;
 mod worker;
 
 pub use capped::Capped;
 pub use dispatcher::{Dispatch, Dispatched, Next, Source};
 pub use event::Event;
+pub use probing::Probing;
 pub use recorder::{MemoryRecorder, RecordedShard, Recorder, StoreRecorder};
 pub use rig::{Limits, Listing, ListingFailed, Rig};
 pub use segment::Stop;
-pub use worker::{Assignment, ShardEnd, Worker};
+pub use worker::{Assignment, Of, ShardEnd, Worker};

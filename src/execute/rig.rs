@@ -149,6 +149,7 @@ impl Rig {
             limits: self.container_limits,
             job: command.job,
             harvest: None,
+            list_changes: false,
         }
     }
 

@@ -1,17 +1,16 @@
-//! One segment: one runner process in one fresh container, from its start to its end. Enforces the limits,
-//! turns the runner's stream into trials, decides why the segment ended. Knows nothing of shards.
+//! One segment: one runner process in a fresh container, or in one that it shares with the processes before it.
+//! Turns the runner's stream into trials, decides why the segment ended. Knows nothing of shards.
 
 use std::time::Duration;
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
     sync::{mpsc, watch},
     time::Instant,
 };
 
 use super::{Capped, Event, Limits, Recorder};
 use crate::{
-    container::{ContainerEnd, HostError, Launch, Slot},
+    container::{ContainerEnd, HostError, Left},
     model::{Exit, Interruption, Outcome, SegmentEnd, TestId, TrialRecord, Usage},
     store::StoreError,
     suite::{Journal, JournalEvent, JournalLimits, Nonce},
@@ -31,7 +30,6 @@ pub enum Stop {
 /// What a segment needs to know of the shard it belongs to.
 pub(super) struct Request<'a> {
     pub order: &'a [(TestId, u8)],
-    pub launch: Launch,
     pub nonce: Nonce,
     pub limits: Limits,
     /// Limit for the whole segment.
@@ -69,11 +67,13 @@ pub(super) struct Report {
     pub recorded: u32,
     /// Did the slot fail, so that it must not be used again?
     pub slot_failed: bool,
+    /// What the container left behind, where that was asked for.
+    pub left: Option<Vec<Left>>,
 }
 
 /// Why we killed a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Killed {
+pub(super) enum Killed {
     /// The limit of the test that ran at this position.
     TestLimit(u32),
     ShardLimit,
@@ -89,7 +89,7 @@ struct Current {
 }
 
 /// Follows the stream: which trial runs, which are over.
-struct Follower<'a, R> {
+pub(super) struct Follower<'a, R> {
     request: &'a Request<'a>,
     outlets: &'a Outlets<'a, R>,
     journal: Journal,
@@ -103,11 +103,11 @@ struct Follower<'a, R> {
     /// What the runner noted before its first test.
     notes: Vec<String>,
     reason: Option<String>,
-    untrusted: bool,
+    pub(super) untrusted: bool,
 }
 
 impl<'a, R: Recorder> Follower<'a, R> {
-    fn new(request: &'a Request<'a>, outlets: &'a Outlets<'a, R>) -> Self {
+    pub(super) fn new(request: &'a Request<'a>, outlets: &'a Outlets<'a, R>) -> Self {
         let n = request.order.len();
         Self {
             request,
@@ -129,7 +129,7 @@ impl<'a, R: Recorder> Follower<'a, R> {
         }
     }
 
-    async fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) async fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let mut trials = Vec::new();
         let mut news = Vec::new();
         for event in self.journal.feed(bytes) {
@@ -225,12 +225,13 @@ impl<'a, R: Recorder> Follower<'a, R> {
     }
 
     /// When the running test (or the whole segment) is over its limit. A runner that is through gets as
-    /// long as a test to end: a thread that a test left behind would hold it for ever.
-    fn deadline(&self, began: Instant) -> (Instant, Killed) {
+    /// long as a test to end: a thread that a test left behind would hold it for ever. So does one before this,
+    /// which this one has been `awaited` since.
+    pub(super) fn deadline(&self, began: Instant, awaited: Option<Instant>) -> (Instant, Killed) {
         let shard = (began + self.request.shard_limit, Killed::ShardLimit);
         let since = match (&self.current, self.finished) {
             (Some(current), _) => Some(current.since),
-            (None, finished) => finished.map(|(_, since)| since),
+            (None, finished) => finished.map(|(_, since)| since).or(awaited),
         };
         since
             .map(|since| {
@@ -248,6 +249,15 @@ impl<'a, R: Recorder> Follower<'a, R> {
     /// test did not break it off.
     fn is_through(&self) -> bool {
         self.finished.is_some() && self.current.is_none()
+    }
+
+    /// Returns its exit code once it is through and its container goes on with the next process, if there is one.
+    pub(super) fn goes_on(&self) -> Option<u8> {
+        match self.finished {
+            Some((0, _)) if self.is_through() => Some(0),
+            Some((1, _)) if self.is_through() => Some(1),
+            Some(_) | None => None,
+        }
     }
 
     fn end_of(
@@ -304,7 +314,7 @@ impl<'a, R: Recorder> Follower<'a, R> {
         }
     }
 
-    fn report(
+    pub(super) fn report(
         mut self,
         killed: Option<Killed>,
         ended: &Result<ContainerEnd, HostError>,
@@ -389,6 +399,7 @@ impl<'a, R: Recorder> Follower<'a, R> {
             cut: u32::try_from(cut).expect("an order has fewer than 2^32 places"),
             recorded: self.next_position,
             slot_failed: ended.is_err(),
+            left: ended.as_ref().ok().and_then(|ended| ended.left.clone()),
         }
     }
 }
@@ -435,6 +446,15 @@ impl Report {
 
     /// The end of a segment whose container never ran.
     pub(super) fn never_ran(trouble: &HostError, trials: usize) -> Self {
+        Self::infra(chain(trouble), trials, true)
+    }
+
+    /// The end of a segment that was not begun, since what was to run beside it does not.
+    pub(super) fn beside_missing(why: String, trials: usize) -> Self {
+        Self::infra(bounded(why), trials, false)
+    }
+
+    fn infra(reason: String, trials: usize, slot_failed: bool) -> Self {
         Self {
             end: SegmentEnd::Infra,
             interruption: None,
@@ -443,92 +463,13 @@ impl Report {
             exit: None,
             usage: Usage::default(),
             order_differs: false,
-            reason: Some(chain(trouble)),
+            reason: Some(reason),
             output: Vec::new(),
             over: vec![false; trials],
             cut: 0,
             recorded: 0,
-            slot_failed: true,
-        }
-    }
-}
-
-/// Reads the next bytes; an error of a pipe is its end.
-async fn read_some(
-    source: &mut (impl AsyncRead + Unpin),
-    buffer: &mut [u8],
-    open: &mut bool,
-) -> usize {
-    let read = source.read(buffer).await.unwrap_or(0);
-    *open = read > 0;
-    read
-}
-
-/// Runs one segment to its end.
-///
-/// # Errors
-/// Only the store's: the record is broken. Trouble with the host is a segment that ended as `infra`.
-pub(super) async fn run_segment<R: Recorder>(
-    slot: &mut Slot,
-    request: &Request<'_>,
-    outlets: &Outlets<'_, R>,
-) -> Result<Report, StoreError> {
-    let mut stop = outlets.stop.clone();
-    let mut running = match slot.start(&request.launch).await {
-        Ok(running) => running,
-        Err(trouble) => return Ok(Report::never_ran(&trouble, request.order.len())),
-    };
-    let began = Instant::now();
-    let mut results = running.results().expect("nobody took it before");
-    let mut output = running.output().expect("nobody took it before");
-    let (mut results_open, mut output_open) = (true, true);
-    let (mut results_buffer, mut output_buffer) = (vec![0; 65_536], vec![0; 65_536]);
-    let mut log = Capped::new(request.limits.output);
-    let mut follower = Follower::new(request, outlets);
-    let mut killed = None;
-    let mut ended: Option<Result<ContainerEnd, HostError>> = None;
-    // After the container's end the pipes hold what it still said; only then are they read to their ends.
-    while ended.is_none() || results_open || output_open {
-        let (limit, what) = follower.deadline(began);
-        tokio::select! {
-            // What the runner has said comes before our limits; nobody's chatter comes before either.
-            biased;
-            read = read_some(&mut results, &mut results_buffer, &mut results_open), if results_open => {
-                if let Err(broken) = follower.take(&results_buffer[..read]).await {
-                    running.kill().await.ok();
-                    return Err(broken);
-                }
-                if follower.untrusted && killed.is_none() && ended.is_none() {
-                    running.kill().await.ok();
-                }
-            }
-            () = tokio::time::sleep_until(limit), if killed.is_none() && ended.is_none() => {
-                killed = Some(what);
-                running.kill().await.ok();
-            }
-            why = aborted(&mut stop), if killed.is_none() && ended.is_none() => {
-                killed = Some(Killed::Stopped(why));
-                running.kill().await.ok();
-            }
-            end = running.wait(), if ended.is_none() => ended = Some(end),
-            read = read_some(&mut output, &mut output_buffer, &mut output_open), if output_open => {
-                log.push(&output_buffer[..read]);
-            }
-        }
-    }
-    let now = Instant::now();
-    let ended = ended.expect("the loop ends after the container");
-    Ok(follower.report(killed, &ended, log, now))
-}
-
-/// Waits until the hunt is aborted; for ever when its owner has gone without a word.
-async fn aborted(stop: &mut watch::Receiver<Stop>) -> Interruption {
-    loop {
-        if let Stop::Aborting(why) = *stop.borrow_and_update() {
-            return why;
-        }
-        if stop.changed().await.is_err() {
-            std::future::pending::<()>().await;
+            slot_failed,
+            left: None,
         }
     }
 }

@@ -10,31 +10,83 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Event, Recorder, Rig, Stop,
-    segment::{Outlets, Report, Request, run_segment},
+    Event, Probing, Recorder, Rig, Stop,
+    segment::{Outlets, Report, Request},
+    talk::{Place, Talk},
 };
 use crate::{
-    container::Slot,
+    container::{HostError, Launch, Slot},
     model::{
         Cause, ListDigest, Outcome, SegmentClose, SegmentEnd, SegmentOpen, TestId, TrialRecord,
     },
     store::StoreError,
+    suite::{Canary, Command, Nonce, RunnerContext},
 };
 
 /// How often a shard may say nothing, since the host failed or the suite did not collect, before its trials are
 /// closed without an answer. One more costs
 /// seconds of a bad night; one less gives up on a single hiccup.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 
-/// A shard, or what is left of one, for a worker.
+/// Which suite an assignment runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Of {
+    /// The user's.
+    #[default]
+    Suite,
+    /// Our own small one, whose truth is known.
+    Canary,
+}
+
+impl Of {
+    /// Returns what the runner must know for one process.
+    pub(super) fn context(self, rig: &Rig, nonce: Nonce, seed32: u32) -> RunnerContext<'_> {
+        let context = rig.context(nonce, seed32);
+        match self {
+            Self::Suite => context,
+            Self::Canary => RunnerContext {
+                args: rig.runner.canary().args(),
+                ..context
+            },
+        }
+    }
+
+    /// Puts a runner's command into words for a container.
+    pub(super) fn launch(
+        self,
+        rig: &Rig,
+        command: Command,
+        factors: &[(OsString, OsString)],
+        seed32: u32,
+    ) -> Launch {
+        match self {
+            Self::Suite => rig.launch(command, factors),
+            Self::Canary => {
+                let canary = rig.runner.canary();
+                let seed = (Canary::SEED.into(), seed32.to_string().into());
+                let own = canary.env().iter().cloned().chain([seed]);
+                let factors: Vec<_> = factors.iter().cloned().chain(own).collect();
+                let mut launch = rig.launch(command, &factors);
+                canary.folder().clone_into(&mut launch.cwd);
+                launch
+            }
+        }
+    }
+}
+
+/// A shard, what is left of one, or a probe, for a worker.
 #[derive(Clone, Debug)]
 pub struct Assignment {
     /// Row id of the shard.
     pub shard: i64,
     /// Attempts made before (0 for a fresh shard).
     pub attempts: u32,
-    /// What to run, in order, with repetitions.
+    /// What to run, in order, with repetitions; of a probe, what its last process runs, which answers.
     pub order: Vec<(TestId, u8)>,
+    /// Which suite the tests are of.
+    pub of: Of,
+    /// What makes it a probe, if it is one: nothing of it runs again after a death, but for trouble of the host.
+    pub probe: Option<Probing>,
     /// The segment that this continues, after a hunt was interrupted.
     pub cause: Option<Cause>,
     /// How long it should take, from recorded durations.
@@ -59,7 +111,7 @@ pub enum ShardEnd {
 }
 
 impl ShardEnd {
-    fn given_up(end: SegmentEnd) -> Self {
+    pub(super) fn given_up(end: SegmentEnd) -> Self {
         match end {
             SegmentEnd::Uncollected => Self::Uncollected,
             SegmentEnd::Completed
@@ -85,11 +137,11 @@ impl ShardEnd {
 pub struct Worker<R> {
     /// Index from 0.
     pub index: u32,
-    rig: Arc<Rig>,
-    slot: Option<Slot>,
-    recorder: R,
-    events: mpsc::Sender<Event>,
-    stop: watch::Receiver<Stop>,
+    pub(super) rig: Arc<Rig>,
+    pub(super) slot: Option<Slot>,
+    pub(super) recorder: R,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) stop: watch::Receiver<Stop>,
 }
 
 impl<R: Recorder> Worker<R> {
@@ -112,11 +164,14 @@ impl<R: Recorder> Worker<R> {
         }
     }
 
-    /// Runs a shard to its end.
+    /// Runs a shard or a probe to its end.
     ///
     /// # Errors
     /// Only when the record is broken: then running on would be wasted.
     pub async fn run(&mut self, assignment: Assignment) -> Result<ShardEnd, StoreError> {
+        if let Some(probing) = &assignment.probe {
+            return self.probe(&assignment, probing).await;
+        }
         let mut order = assignment.order.clone();
         let mut cause = assignment.cause;
         let mut attempt = assignment.attempts + 1;
@@ -162,7 +217,7 @@ impl<R: Recorder> Worker<R> {
         Ok(ShardEnd::Done)
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         assignment: &Assignment,
         attempt: u32,
@@ -186,7 +241,7 @@ impl<R: Recorder> Worker<R> {
     }
 
     /// The segments that run now, by worker; without our own while none of ours runs.
-    fn neighbours(&self) -> MutexGuard<'_, BTreeMap<u32, i64>> {
+    pub(super) fn neighbours(&self) -> MutexGuard<'_, BTreeMap<u32, i64>> {
         self.rig
             .running
             .lock()
@@ -200,13 +255,13 @@ impl<R: Recorder> Worker<R> {
         order: &[(TestId, u8)],
     ) -> Result<Report, StoreError> {
         let nonce = Rig::nonce();
-        let command = self
-            .rig
+        let (rig, of) = (&self.rig, assignment.of);
+        let command = rig
             .runner
-            .run(&self.rig.context(nonce, assignment.seed32), order);
+            .run(&of.context(rig, nonce, assignment.seed32), order);
+        let launch = of.launch(rig, command, &assignment.factors, assignment.seed32);
         let request = Request {
             order,
-            launch: self.rig.launch(command, &assignment.factors),
             nonce,
             limits: self.rig.limits,
             shard_limit: self.rig.limits.for_segment(assignment.predicted),
@@ -219,19 +274,19 @@ impl<R: Recorder> Worker<R> {
             trials: order.len(),
         };
         self.events.send(started).await.ok();
-        let mut slot = match self.slot.take() {
-            Some(slot) => slot,
-            None => match self.rig.slot().await {
-                Ok(slot) => slot,
-                Err(trouble) => return Ok(Report::never_ran(&trouble, order.len())),
-            },
+        let mut slot = match self.take_slot().await {
+            Ok(slot) => slot,
+            Err(trouble) => return Ok(Report::never_ran(&trouble, order.len())),
         };
         let outlets = Outlets {
             recorder: &self.recorder,
             events: &self.events,
             stop: self.stop.clone(),
         };
-        let report = run_segment(&mut slot, &request, &outlets).await?;
+        let report = match Talk::start(&mut slot, &launch, self.rig.limits.output).await {
+            Ok(mut talk) => talk.follow(&request, &outlets, Place::Last).await?,
+            Err(trouble) => return Ok(Report::never_ran(&trouble, order.len())),
+        };
         // A slot that failed is dropped with whatever is in it: a new one is cheaper than knowing what broke.
         if !report.slot_failed {
             self.slot = Some(slot);
@@ -239,7 +294,15 @@ impl<R: Recorder> Worker<R> {
         Ok(report)
     }
 
-    async fn close(
+    /// Takes this worker's slot, or starts a new one.
+    pub(super) async fn take_slot(&mut self) -> Result<Slot, HostError> {
+        match self.slot.take() {
+            Some(slot) => Ok(slot),
+            None => self.rig.slot().await,
+        }
+    }
+
+    pub(super) async fn close(
         &self,
         assignment: &Assignment,
         segment: i64,
@@ -321,7 +384,7 @@ impl<R: Recorder> Worker<R> {
     }
 
     /// Waits 1, 2, 4 s after host trouble, or until the hunt stops.
-    async fn back_off(&mut self, failures: u32) {
+    pub(super) async fn back_off(&mut self, failures: u32) {
         let pause = Duration::from_secs(1 << failures.saturating_sub(1).min(5));
         let mut stop = self.stop.clone();
         tokio::select! {

@@ -63,6 +63,14 @@ impl IterationSeed {
         Self::derived("soakhound 2026 cycle seed v1", master, nonce, number)
     }
 
+    /// Returns the seed of what chance decides around a probe: the levels of the factors that it leaves free.
+    /// `place` is its place among the probes of its question.
+    #[must_use]
+    pub fn of_probe(master: MasterSeed, nonce: HuntNonce, question: u32, place: u32) -> Self {
+        let number = (u64::from(question) << 32) | u64::from(place);
+        Self::derived("soakhound 2026 probe seed v1", master, nonce, number)
+    }
+
     fn derived(domain: &'static str, master: MasterSeed, nonce: HuntNonce, number: u64) -> Self {
         let mut material = [0; 24];
         material[..8].copy_from_slice(&master.0.to_le_bytes());
@@ -167,6 +175,9 @@ mod tests {
             IterationSeed::of_iteration(MasterSeed(2), nonce, 0),
             IterationSeed::of_iteration(master, HuntNonce([8; 16]), 0),
             IterationSeed::of_cycle(master, nonce, 0),
+            IterationSeed::of_probe(master, nonce, 0, 0),
+            IterationSeed::of_probe(master, nonce, 0, 1),
+            IterationSeed::of_probe(master, nonce, 1, 0),
         ];
         for (i, one) in all.iter().enumerate() {
             assert!(all[..i].iter().all(|other| other != one), "{all:?}");

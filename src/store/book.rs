@@ -274,7 +274,8 @@ pub(super) fn close_shard(
 ///
 /// One that says nothing (`lost`, `infra`, `untrusted`) is superseded by any later one of the same trial, and
 /// stands where there is none; `aborted` never stands, because what we interrupt runs again. A probe runs as a
-/// whole: only its last attempt counts, in which a test may come again in another process.
+/// whole: only its last attempt counts, in which a test may come again in another process, and which ends where a
+/// process dies.
 pub(super) fn check_answered(
     connection: &Connection,
     shard: i64,
@@ -284,7 +285,10 @@ pub(super) fn check_answered(
     let counts = |row: &rusqlite::Row| Ok((row.get("answered")?, row.get("doubled")?));
     let id = named_params! { ":shard_id": shard };
     let (answered, doubled) = if is_probe {
-        (super::probes::answered_trials(connection, shard)?, 0)
+        // What did not start since its process had died is left out.
+        let recorded = super::probes::answered_trials(connection, shard)?;
+        let is_cut = (1..planned).contains(&recorded);
+        (if is_cut { planned } else { recorded }, 0)
     } else {
         sql::ANSWER_SHARD.only(connection, id, counts)?
     };

@@ -4,6 +4,7 @@
 //! process writes to its results pipe goes through a [`Journal`], which believes nothing. Starting
 //! processes, containers and time limits belong to `execute`.
 
+mod canary;
 mod event;
 pub mod interpreter;
 mod journal;
@@ -11,6 +12,7 @@ mod pytest;
 mod record;
 mod runner;
 
+pub use canary::Canary;
 pub use event::{JournalEvent, Untrusted};
 pub use journal::{Journal, JournalLimits};
 pub use pytest::Pytest;

@@ -5,15 +5,18 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use super::Canary;
 use super::journal::{DETAIL_BUDGET, JournalLimits};
-use super::runner::{Cache, Command, OrderCapability, Runner, RunnerContext};
+use super::runner::{Cache, Command, DRIVER_DIR, OrderCapability, Runner, RunnerContext};
 use crate::model::TestId;
 
 const DRIVER: &str = "soakhound_pytest.py";
+const CANARY: &str = "soakhound_canary.py";
 /// Keeps Python from writing bytecode beside the source.
 const NO_BYTECODE: &str = "PYTHONDONTWRITEBYTECODE";
 
@@ -22,20 +25,23 @@ const NO_BYTECODE: &str = "PYTHONDONTWRITEBYTECODE";
 pub struct Pytest;
 
 impl Pytest {
-    fn command(context: &RunnerContext<'_>, mode: &str, tests: &Value) -> Command {
-        let mut argv = vec![
-            context.interpreter.as_os_str().to_owned(),
-            context.driver_dir.join(DRIVER).into_os_string(),
-        ];
-        argv.extend_from_slice(context.args);
-        let job = json!({
+    fn job(context: &RunnerContext<'_>, mode: &str, tests: &Value) -> Value {
+        json!({
             "nonce": context.nonce.to_string(),
             "mode": mode,
             "tests": tests,
             "seed32": context.seed32,
             "detail_cap": JournalLimits::detail_cap(context.output_cap),
             "detail_budget": DETAIL_BUDGET,
-        });
+        })
+    }
+
+    fn command(context: &RunnerContext<'_>, job: &Value) -> Command {
+        let mut argv = vec![
+            context.interpreter.as_os_str().to_owned(),
+            context.driver_dir.join(DRIVER).into_os_string(),
+        ];
+        argv.extend_from_slice(context.args);
         let variable = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
         Command {
             argv,
@@ -67,7 +73,10 @@ impl Runner for Pytest {
 
     fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let driver = include_str!("soakhound_pytest.py");
-        vec![(PathBuf::from(DRIVER), driver.as_bytes().to_vec())]
+        let canary = include_str!("soakhound_canary.py");
+        [(DRIVER, driver), (CANARY, canary)]
+            .map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()))
+            .to_vec()
     }
 
     fn cache(&self) -> Option<Cache> {
@@ -78,14 +87,65 @@ impl Runner for Pytest {
     }
 
     fn list(&self, context: &RunnerContext<'_>) -> Command {
-        Self::command(context, "list", &json!([]))
+        Self::command(context, &Self::job(context, "list", &json!([])))
     }
 
     fn run(&self, context: &RunnerContext<'_>, order: &[(TestId, u8)]) -> Command {
-        // The driver counts how often a name was there before, so the repetition need not be said.
-        let tests = order.iter().map(|(test, _)| packed(test)).collect();
-        Self::command(context, "run", &Value::Array(tests))
+        Self::command(context, &Self::job(context, "run", &packed_order(order)))
     }
+
+    fn run_in_turn(&self, processes: &[(RunnerContext<'_>, &[(TestId, u8)])]) -> Command {
+        let jobs: Vec<Value> = processes
+            .iter()
+            .map(|(context, order)| Self::job(context, "run", &packed_order(order)))
+            .collect();
+        let (context, _) = processes.first().expect("there is a process to run");
+        Self::command(context, &json!({ "processes": jobs }))
+    }
+
+    fn run_again(&self, context: &RunnerContext<'_>, order: &[(TestId, u8)]) -> Command {
+        Self::command(context, &Self::job(context, "again", &packed_order(order)))
+    }
+
+    fn canary(&self) -> &'static Canary {
+        static CANARY: LazyLock<Canary> = LazyLock::new(canary);
+        &CANARY
+    }
+}
+
+/// The tests of the canary, in the order of its file.
+const CANARY_TESTS: [&str; 10] = [
+    "adds", "borrows", "counts", "divides", "draws", "joins", "reads", "sorts", "splits", "turns",
+];
+
+fn canary() -> Canary {
+    let folder = PathBuf::from(DRIVER_DIR);
+    let file = folder.join(CANARY);
+    let name =
+        |test: &str| TestId::new(format!("{CANARY}::test_{test}")).expect("our names are valid");
+    let own = "--noconftest -p no:cacheprovider -c /dev/null --rootdir";
+    let places = [folder.clone().into_os_string(), file.into_os_string()];
+    Canary {
+        args: own.split(' ').map(OsString::from).chain(places).collect(),
+        // What the environment would add to the arguments, and plugins that come with the project's packages.
+        env: [
+            ("PYTEST_ADDOPTS", ""),
+            ("PYTEST_PLUGINS", ""),
+            ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
+        ]
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+        .to_vec(),
+        folder,
+        tests: CANARY_TESTS.map(name).to_vec(),
+        coin: name("draws"),
+        polluter: name("borrows"),
+        victim: name("counts"),
+    }
+}
+
+/// The driver counts how often a name was there before, so the repetition need not be said.
+fn packed_order(order: &[(TestId, u8)]) -> Value {
+    order.iter().map(|(test, _)| packed(test)).collect()
 }
 
 fn packed(test: &TestId) -> Value {
@@ -134,5 +194,20 @@ mod tests {
         let job: Value = serde_json::from_slice(&command.job).unwrap();
         assert_eq!(job["tests"], json!(["a b.py::t", { "b64": "eP8=" }]));
         assert_eq!(job["nonce"], "00000000000000000000000000000007");
+    }
+
+    #[test]
+    fn the_canary_s_names_are_those_of_its_file_in_its_order() {
+        let text = include_str!("soakhound_canary.py");
+        let defined: Vec<TestId> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("def ")?.strip_suffix("():"))
+            .map(|test| TestId::new(format!("{CANARY}::{test}")).unwrap())
+            .collect();
+        let canary = Pytest.canary();
+        assert_eq!(canary.tests(), defined);
+        for test in [canary.coin(), canary.polluter(), canary.victim()] {
+            assert!(defined.contains(test), "{test:?}");
+        }
     }
 }

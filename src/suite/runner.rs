@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::Canary;
 use crate::model::TestId;
 
 /// Folder in the container below which the [`Runner::files`] are mounted, read-only.
@@ -111,6 +112,18 @@ pub trait Runner: Send + Sync {
     /// their index in it. The second number is the repetition: 2 for the second run of a test,
     /// which directly follows the first.
     fn run(&self, context: &RunnerContext<'_>, order: &[(TestId, u8)]) -> Command;
+
+    /// Returns the process that runs one process after the other, each as [`Runner::run`] has it, with records of
+    /// its own in the one pipe. It goes on while they come to their end, passing or failing, and otherwise ends as
+    /// the last one did.
+    fn run_in_turn(&self, processes: &[(RunnerContext<'_>, &[(TestId, u8)])]) -> Command;
+
+    /// Returns the process that runs these tests over and over until it is killed. Its records are those of the first
+    /// time. It may end by itself after a while, so that its memory is bounded: then it is to be started again.
+    fn run_again(&self, context: &RunnerContext<'_>, order: &[(TestId, u8)]) -> Command;
+
+    /// Returns the small suite of ours that this runner can run. Its files are among [`Runner::files`].
+    fn canary(&self) -> &'static Canary;
 }
 
 /// The configured runner is not one of ours.

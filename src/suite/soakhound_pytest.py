@@ -16,6 +16,7 @@ import importlib.util
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,9 @@ import time
 LONGEST_NAME = 4096 - 32
 # Failure texts beyond the budget of a whole run are cut to this many bytes.
 SHORT_DETAIL = 1024
+# A process that runs tests over and over ends after this time, and this many tests: pytest keeps every report.
+ONE_PROCESS_US = 60 * 1000 * 1000
+ONE_PROCESS_TESTS = 20000
 # Plugins that would run a test again, or elsewhere, when their turn in the protocol comes.
 RERUNNERS = {"flaky", "pytest_rerunfailures", "xdist"}
 
@@ -228,6 +232,18 @@ class Driver:
         following = [item for _, item in order[1:]] + [None]
         for (index, item), next_item in zip(order, following):
             self._run_one(index, item, next_item, protocol)
+        if self._mode == "again" and order:
+            self._run_on([item for _, item in order], protocol)
+
+    def _run_on(self, items, protocol):
+        """Runs the tests over and over, unrecorded, for as long as memory stays small."""
+        ends, left = self._stream.now() + ONE_PROCESS_US, ONE_PROCESS_TESTS
+        while left > 0 and self._stream.now() < ends:
+            fresh = [again(item) for item in items]
+            for item, next_item in zip(fresh, fresh[1:] + [None]):
+                self._reports = []
+                protocol(item=item, nextitem=next_item)
+            left -= len(items)
 
     def _protocol(self, config):
         """Returns the hook that runs one test, without the plugins that would run it again."""
@@ -345,10 +361,52 @@ def read_job(fd):
         return json.loads(file.read().decode("utf-8"))
 
 
+def job_file(job):
+    """Returns an open file that holds a job, read from its start, and has no name."""
+    raw = json.dumps(job).encode("ascii")
+    if hasattr(os, "memfd_create"):
+        file = os.fdopen(os.memfd_create("job"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()
+    file.write(raw)
+    file.seek(0)
+    return file
+
+
+def in_turn(jobs, job_fd):
+    """Runs this program once per job, one after the other, while each comes to its end; returns the exit code."""
+    code = 0
+    # All at once: a process may fill the disk for those after it.
+    for file in [job_file(job) for job in jobs]:
+        child = os.fork()
+        if child == 0:
+            try:
+                os.dup2(file.fileno(), job_fd)
+                os.execv(sys.executable, [sys.executable] + sys.argv)
+            finally:
+                os._exit(127)
+        file.close()
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status):
+            # The same end for us, so that whoever waits learns of it.
+            number = os.WTERMSIG(status)
+            if number not in (signal.SIGKILL, signal.SIGSTOP):
+                signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        code = os.WEXITSTATUS(status)
+        if code not in (0, 1):
+            break
+    return code
+
+
 def main():
-    """Runs pytest once and returns its exit code."""
+    """Runs pytest, once unless the job says otherwise, and returns its exit code."""
+    job_fd = int(os.environ.get("SOAKHOUND_JOB_FD", "4"))
+    job = read_job(job_fd)
+    if "processes" in job:
+        return in_turn(job["processes"], job_fd)
+    os.environ.pop("SOAKHOUND_JOB_FD", None)
     results = int(os.environ.pop("SOAKHOUND_RESULTS_FD", "3"))
-    job = read_job(int(os.environ.pop("SOAKHOUND_JOB_FD", "4")))
     stream = Stream(results, job.pop("nonce"))
     # From here on the process looks like `python -m pytest`, also to children that multiprocessing spawns.
     if sys.path and sys.path[0] == os.path.dirname(os.path.abspath(__file__)):

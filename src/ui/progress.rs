@@ -49,7 +49,11 @@ pub struct HuntView {
     pub iterations_total: Option<u64>,
     /// Complete shards.
     pub shards_done: u64,
-    /// Trials with an outcome.
+    /// Probes that ended since this process took the hunt up.
+    pub probes: u64,
+    /// Tests with a certified flag.
+    pub flags: u64,
+    /// Trials with an outcome, without those of probes.
     pub trials: u64,
     /// Trials that failed, in any way.
     pub failing: u64,
@@ -79,8 +83,8 @@ pub fn line(view: &HuntView, now: UnixMillis) -> String {
         .ends_in
         .map_or_else(String::new, |left| format!(" ends_in_s={}", left.as_secs()));
     format!(
-        "{} state={} elapsed_s={} iterations={}{total} shards={} trials={} failing={} failing_tests={} infra={} \
-         aborted={} rate={} workers={}/{}{ends}",
+        "{} state={} elapsed_s={} iterations={}{total} shards={} trials={} failing={} failing_tests={} \
+         probes={} flags={} infra={} aborted={} rate={} workers={}/{}{ends}",
         now.rfc3339(),
         view.state.word(),
         view.elapsed.as_secs(),
@@ -89,6 +93,8 @@ pub fn line(view: &HuntView, now: UnixMillis) -> String {
         view.trials,
         view.failing,
         view.failing_tests,
+        view.probes,
+        view.flags,
         view.infra,
         view.aborted,
         rate(view.rate_per_s),
@@ -121,9 +127,11 @@ pub fn screen(view: &HuntView, columns: usize) -> Vec<String> {
             duration(view.elapsed)
         ),
         format!(
-            "iterations {bar}{}{of}   {}",
+            "iterations {bar}{}{of}   {}   {}   {}",
             count(view.iterations_done),
             plural(view.shards_done, "shard"),
+            plural(view.probes, "probe"),
+            plural(view.flags, "flag"),
         ),
         format!(
             "trials     {}   {}   failing {} in {failed_in}   infra {}   aborted {}",
@@ -225,6 +233,8 @@ mod tests {
             iterations_done: 12,
             iterations_total: Some(40),
             shards_done: 48,
+            probes: 320,
+            flags: 1,
             trials: 6_034_448,
             failing: 2_511,
             infra: 2,
@@ -243,7 +253,7 @@ mod tests {
         assert_eq!(
             line(&view(), NOW),
             "2026-11-22T01:14:00Z state=running elapsed_s=3720 iterations=12/40 shards=48 trials=6034448 \
-             failing=2511 failing_tests=18 infra=2 aborted=0 rate=742/s workers=15/16 ends_in_s=13560"
+             failing=2511 failing_tests=18 probes=320 flags=1 infra=2 aborted=0 rate=742/s workers=15/16 ends_in_s=13560"
         );
     }
 
@@ -270,7 +280,7 @@ mod tests {
         );
         assert_eq!(
             lines[1],
-            "iterations [######..............] 12 of 40   48 shards"
+            "iterations [######..............] 12 of 40   48 shards   320 probes   1 flag"
         );
         for line in screen(&view(), 40) {
             assert!(width(&line) <= 40, "{line}");

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod causes;
 mod crowd;
 mod faults;
 mod fixtures;

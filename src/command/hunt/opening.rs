@@ -133,7 +133,7 @@ pub(super) async fn open(
         next_iteration: u64::try_from(next.0).unwrap_or(0),
         next_plan_index: next.1,
         queue: std::collections::VecDeque::new(),
-        open: Open::new(status.iterations, closed, status.watermark),
+        open: Open::new(status.iterations, closed),
     };
     take_up(&open_shards, &mut stream, &reader, &listed, hunt.id).await?;
     announce(context, settings, &hunt, &listed, &stream, goal);

@@ -1,16 +1,18 @@
 //! The soak loop itself: workers, the display, signs of life, and room on the disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::opening::Goal;
+use super::{opening::Goal, source::Mixed};
 use crate::{
     command::{
         Context,
         session::{Crew, Listed, state_folder},
         stopping::Stopping,
-        stream::Stream,
         tally::{Moment, Tally},
     },
     config::Settings,
@@ -72,7 +74,7 @@ pub(super) async fn dispatch(
     writer: &Writer,
     hunt: &HuntRow,
     listed: Listed,
-    stream: &mut Stream,
+    source: &mut Mixed,
     tally: &mut Tally,
 ) -> Result<(Dispatched, bool), Failure> {
     let count = settings.hunt.workers.get();
@@ -98,20 +100,27 @@ pub(super) async fn dispatch(
         workers: count,
         draining,
     };
-    let open = stream.open.counters.clone();
+    let open = source.stream.open.counters.clone();
+    let (probes, flags) = (source.probes.clone(), source.analysis.flags.clone());
+    let wake = Arc::clone(&source.analysis.wake);
     let dispatched = Dispatch {
-        source: stream,
+        source,
         workers,
         events,
         stop: stopping.stop.clone(),
-        wake: Arc::default(),
+        wake,
         hear: async |event: Option<Event>, busy: usize| {
             if let Some(event) = event {
+                if event.shard().is_some_and(|shard| probes.contains(shard)) {
+                    tally.probes += u64::from(matches!(event, Event::SegmentEnded { .. }));
+                    return Ok(());
+                }
                 tell(console, tally, &event);
                 tally.take(&event);
                 return Ok(());
             }
             (tally.iterations, tally.shards) = open.read();
+            tally.flags = flags.load(Ordering::Relaxed);
             let now_draining = *stopping.stop.borrow() != Stop::Running;
             if now_draining && !draining {
                 draining = true;
@@ -144,6 +153,7 @@ pub(super) async fn dispatch(
     .run()
     .await;
     (tally.iterations, tally.shards) = open.read();
+    tally.flags = flags.load(Ordering::Relaxed);
     progress.finish(&tally.view(&moment(0, draining)), SystemClock.now());
     // Everything of the session (slots, folders) goes before the last lines are said.
     drop(session);
@@ -174,7 +184,10 @@ fn tell(console: &crate::ui::Console, tally: &Tally, event: &Event) {
                 escape::terminal(reason.as_bytes())
             ));
         }
-        Event::TrialEnded { .. } | Event::SegmentEnded { .. } | Event::SegmentStarted { .. } => {}
+        Event::TrialEnded { .. }
+        | Event::SegmentEnded { .. }
+        | Event::SegmentStarted { .. }
+        | Event::Left { .. } => {}
         Event::Note(note) => console.detail(&escape::terminal(note.as_bytes())),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     },
     config::Settings,
     error::{ExitCode, Failure},
-    execute::{Assignment, MemoryRecorder, RecordedShard, ShardEnd, Worker},
+    execute::{Assignment, MemoryRecorder, Of, Probing, RecordedShard, ShardEnd, Worker},
     plan::Tests,
 };
 
@@ -83,10 +83,19 @@ impl Place {
         let rig = Arc::clone(&listed.session.rig);
         let stop = stopping.stop.subscribe();
         let mut worker = Worker::new(0, rig, None, recorder.clone(), events, stop);
+        let mut before = target.processes.clone();
+        let order = before.pop().unwrap_or_default();
+        let several = !before.is_empty() || !target.beside.is_empty();
         let assignment = Assignment {
             shard: 0,
             attempts: 0,
-            order: target.order().cloned().collect(),
+            order,
+            of: Of::Suite,
+            probe: several.then(|| Probing {
+                before,
+                beside: target.beside.clone(),
+                list_changes: false,
+            }),
             cause: None,
             predicted,
             factors: target.variables.clone(),

@@ -1,0 +1,397 @@
+//! The analysis of a living hunt: a task of its own that owns the [`Desk`], so that neither the display nor a shard
+//! waits for it. Hears what is closed and what was answered; gives batches of probes to the stream; records and
+//! announces flags.
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use super::{
+    desk::{Desk, DeskStart, Keep, Raised},
+    hooks::Hooks,
+    news,
+};
+use crate::{
+    command::{again::Again, roster::Asked},
+    model::{Clock, Flag, Probe, QuestionId, Reply, SystemClock, TestId},
+    store::{FlagStart, RevisionId, StoreError, Writer},
+    ui::Console,
+};
+
+/// Time between two writings of how the analysis stands. `status` and `show` read it; each costs one commit.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Probes in flight for each worker: one that runs and one that waits, so that no worker ever waits for a thought.
+const IN_FLIGHT: usize = 2;
+
+/// Longest that open questions may take, in seconds: more would overflow the clock.
+const LONGEST: f64 = 1e9;
+
+/// What the stream tells.
+enum Told {
+    /// Another iteration is closed behind the watermark.
+    Closed,
+    /// A probe is over and its shard closed.
+    Ended(Box<Over>),
+    /// No iteration is left: go on with the open questions, without a budget, for at most this share of the time
+    /// that the iterations took, and not beyond that moment.
+    Finish { limit: f64, latest: Option<Instant> },
+}
+
+/// A probe that is over.
+pub(super) struct Over {
+    pub(super) shard: i64,
+    pub(super) question: QuestionId,
+    pub(super) place: u32,
+    pub(super) probe: Probe<TestId>,
+}
+
+/// What is known at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Findings {
+    /// Tests with a certified flag that this process raised first.
+    pub(super) new: u64,
+    /// Tests with a certified flag.
+    pub(super) all: u64,
+}
+
+/// Who raises flags, and how they are told.
+pub(super) struct Herald {
+    pub(super) hunt: i64,
+    pub(super) revision: RevisionId,
+    /// Name of the suite.
+    pub(super) suite: String,
+    pub(super) workers: u16,
+    pub(super) console: Console,
+    pub(super) again: Again,
+    pub(super) hooks: Hooks,
+}
+
+/// The end of the analysis that the stream holds.
+pub(super) struct Analysis {
+    told: mpsc::UnboundedSender<Told>,
+    batches: mpsc::UnboundedReceiver<Asked>,
+    rests: watch::Receiver<bool>,
+    failed: Arc<OnceLock<StoreError>>,
+    /// Tests with a certified flag.
+    pub(super) flags: Arc<AtomicU64>,
+    /// Rung when there is a batch, and when there will be none.
+    pub(super) wake: Arc<Notify>,
+    task: JoinHandle<(Hooks, Result<Findings, StoreError>)>,
+}
+
+impl Analysis {
+    /// Starts to read the record and to think.
+    pub(super) fn start(desk: DeskStart, herald: Herald, writer: Writer) -> Self {
+        let (told, hears) = mpsc::unbounded_channel();
+        let (gives, batches) = mpsc::unbounded_channel();
+        let (rest, rests) = watch::channel(false);
+        let (wake, failed) = (Arc::new(Notify::new()), Arc::new(OnceLock::new()));
+        let flags = Arc::new(AtomicU64::new(0));
+        let room = IN_FLIGHT * usize::from(herald.workers);
+        let thinker = Thinker {
+            herald,
+            writer,
+            gives,
+            rest,
+            wake: Arc::clone(&wake),
+            flags: Arc::clone(&flags),
+            room,
+            in_flight: 0,
+            until: None,
+            looked: None,
+        };
+        let broken = Arc::clone(&failed);
+        let task = tokio::spawn(thinker.run(desk, hears, broken));
+        Self {
+            told,
+            batches,
+            rests,
+            failed,
+            flags,
+            wake,
+            task,
+        }
+    }
+
+    /// Returns the next probes to plan, if there are any now.
+    ///
+    /// # Errors
+    /// The store's error that ended the analysis.
+    pub(super) fn batch(&mut self) -> Result<Option<Asked>, StoreError> {
+        match self.failed.get() {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.batches.try_recv().ok()),
+        }
+    }
+
+    /// Says that another iteration is closed behind the watermark.
+    pub(super) fn closed(&self) {
+        self.tell(Told::Closed);
+    }
+
+    /// Says that a probe is over.
+    pub(super) fn ended(&self, over: Over) {
+        self.tell(Told::Ended(Box::new(over)));
+    }
+
+    /// Says that no iteration is left.
+    pub(super) fn finish(&self, limit: f64, latest: Option<Instant>) {
+        self.tell(Told::Finish { limit, latest });
+    }
+
+    /// Will there be no batch any more? Only after [`finish`](Self::finish), once every probe is answered.
+    pub(super) fn rests(&self) -> bool {
+        *self.rests.borrow() && self.batches.is_empty()
+    }
+
+    /// Waits until everything that was told is thought through and recorded.
+    pub(super) async fn close(self) -> (Hooks, Result<Findings, StoreError>) {
+        let Self { told, task, .. } = self;
+        drop(told);
+        task.await.expect("the analysis does not panic")
+    }
+
+    /// An analysis that has ended says why with the next [`batch`](Self::batch).
+    fn tell(&self, told: Told) {
+        let _ended = self.told.send(told);
+    }
+}
+
+/// The task.
+struct Thinker {
+    herald: Herald,
+    writer: Writer,
+    gives: mpsc::UnboundedSender<Asked>,
+    rest: watch::Sender<bool>,
+    wake: Arc<Notify>,
+    flags: Arc<AtomicU64>,
+    /// Most probes in flight.
+    room: usize,
+    /// Probes that were given and not answered.
+    in_flight: usize,
+    /// Set once no iteration is left: how long to go on.
+    until: Option<Instant>,
+    looked: Option<Instant>,
+}
+
+impl Thinker {
+    async fn run(
+        mut self,
+        start: DeskStart,
+        hears: mpsc::UnboundedReceiver<Told>,
+        failed: Arc<OnceLock<StoreError>>,
+    ) -> (Hooks, Result<Findings, StoreError>) {
+        let done = self.follow(start, hears).await;
+        if let Err(error) = &done {
+            failed.get_or_init(|| error.clone());
+            self.wake.notify_one();
+        }
+        (self.herald.hooks, done)
+    }
+
+    async fn follow(
+        &mut self,
+        start: DeskStart,
+        mut hears: mpsc::UnboundedReceiver<Told>,
+    ) -> Result<Findings, StoreError> {
+        let mut desk = Box::new(away(move || Desk::open(start)).await?);
+        desk = self.take_up(desk).await?;
+        desk = self.ask(desk).await?;
+        while let Some(told) = hears.recv().await {
+            let flags;
+            (desk, flags) = match told {
+                Told::Closed => thought(desk, Desk::observe).await?,
+                Told::Ended(over) => {
+                    self.in_flight -= 1;
+                    self.answer(desk, *over).await?
+                }
+                Told::Finish { limit, latest } => {
+                    let seconds = desk.spent() * limit / f64::from(self.herald.workers.max(1));
+                    let own = Instant::now() + Duration::from_secs_f64(seconds.min(LONGEST));
+                    self.until = Some(latest.map_or(own, |latest| latest.min(own)));
+                    (desk, Vec::new())
+                }
+            };
+            desk = self.raise(desk, flags, Keep::Claims).await?;
+            desk = self.ask(desk).await?;
+            desk = self.look(desk, LOOK_EVERY).await?;
+        }
+        let flags = desk.flags();
+        desk = self.raise(desk, flags, Keep::Counts).await?;
+        desk = self.look(desk, Duration::ZERO).await?;
+        Ok(desk.findings())
+    }
+
+    /// Takes up what an earlier process left: answers that were not read yet, probes to run again, flags that were
+    /// not raised yet.
+    async fn take_up(&mut self, desk: Box<Desk>) -> Result<Box<Desk>, StoreError> {
+        let (mut desk, loose) = thought(desk, Desk::loose_ends).await?;
+        let mut flags = desk.flags();
+        for (over, reply) in loose.answered {
+            let (back, changed) = self.record(desk, over, reply).await?;
+            desk = back;
+            flags.extend(changed);
+        }
+        for asked in loose.again {
+            self.give(asked);
+        }
+        self.raise(desk, flags, Keep::Claims).await
+    }
+
+    /// Reads and records what a probe showed. Returns the flags that this changed.
+    async fn answer(
+        &mut self,
+        desk: Box<Desk>,
+        over: Over,
+    ) -> Result<(Box<Desk>, Vec<Flag>), StoreError> {
+        let (desk, (over, reply)) = thought(desk, move |desk| {
+            let reply = desk.reply(&over)?;
+            Ok((over, reply))
+        })
+        .await?;
+        self.record(desk, over, reply).await
+    }
+
+    async fn record(
+        &mut self,
+        desk: Box<Desk>,
+        over: Over,
+        reply: Reply<TestId>,
+    ) -> Result<(Box<Desk>, Vec<Flag>), StoreError> {
+        self.writer.answer_probe(over.shard, &reply).await?;
+        thought(desk, move |desk| Ok(desk.answer(&over, &reply))).await
+    }
+
+    /// Records and announces what is news among these flags.
+    async fn raise(
+        &mut self,
+        desk: Box<Desk>,
+        flags: Vec<Flag>,
+        keep: Keep,
+    ) -> Result<Box<Desk>, StoreError> {
+        let (desk, raised) = thought(desk, move |desk| desk.news(flags, keep)).await?;
+        for raised in raised {
+            self.herald.raise(&self.writer, raised).await?;
+        }
+        self.flags.store(desk.findings().all, Ordering::Relaxed);
+        Ok(desk)
+    }
+
+    /// Asks the analyst for probes as far as there is room, and says so when there will be none any more.
+    async fn ask(&mut self, desk: Box<Desk>) -> Result<Box<Desk>, StoreError> {
+        let may_ask = self.until.is_none_or(|until| Instant::now() < until);
+        let (room, closing) = (
+            self.room.saturating_sub(self.in_flight),
+            self.until.is_some(),
+        );
+        let mut desk = desk;
+        if may_ask && room > 0 {
+            let (back, batches) =
+                thought(desk, move |desk| Ok(desk.propose(room, closing))).await?;
+            desk = back;
+            for asked in batches {
+                self.give(asked);
+            }
+        }
+        if closing && self.in_flight == 0 {
+            self.rest.send_replace(true);
+            self.wake.notify_one();
+        }
+        Ok(desk)
+    }
+
+    fn give(&mut self, asked: Asked) {
+        self.in_flight += asked.probes.len();
+        // Nobody takes it once the hunt stops; it is asked again on resume.
+        let _stopped = self.gives.send(asked);
+        self.wake.notify_one();
+    }
+
+    /// Writes how the analysis stands, unless it did so a moment ago.
+    async fn look(&mut self, desk: Box<Desk>, every: Duration) -> Result<Box<Desk>, StoreError> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < every) {
+            return Ok(desk);
+        }
+        let (hunt, at) = (self.herald.hunt, SystemClock.now());
+        let (desk, (analysis, standings)) =
+            thought(desk, move |desk| Ok(desk.stands(hunt, at))).await?;
+        self.writer.put_analysis(analysis, standings).await?;
+        self.looked = Some(Instant::now());
+        Ok(desk)
+    }
+}
+
+impl Herald {
+    async fn raise(&self, writer: &Writer, raised: Raised) -> Result<(), StoreError> {
+        let Raised {
+            flag,
+            handle,
+            token,
+            is_news,
+        } = raised;
+        let start = FlagStart {
+            hunt: self.hunt,
+            revision: self.revision,
+            at: SystemClock.now(),
+            flag: flag.clone(),
+            token: token.clone(),
+        };
+        writer.raise_flag(start).await?;
+        if !is_news {
+            return Ok(());
+        }
+        let mut line = format!("flag    {}", news::sentence(&flag));
+        if let Some(handle) = &handle {
+            let show = self.again.with(&format!("show {handle}"));
+            write!(line, ": {show}").expect("a text takes everything");
+        }
+        if let Some(token) = &token {
+            let replay = format!("replay {token} --repeat auto");
+            let replay = self.again.with(&replay);
+            write!(line, "; {replay}").expect("a text takes everything");
+        }
+        self.console.note(&line);
+        self.hooks.flag(|| {
+            news::facts(
+                &self.suite,
+                self.hunt,
+                &flag,
+                handle.as_deref(),
+                token.as_deref(),
+            )
+        });
+        Ok(())
+    }
+}
+
+/// Thinks on a thread that may take its time.
+async fn away<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.expect("the analysis does not panic")
+}
+
+/// Lends the desk to a thread that may take its time.
+async fn thought<T: Send + 'static>(
+    mut desk: Box<Desk>,
+    work: impl FnOnce(&mut Desk) -> Result<T, StoreError> + Send + 'static,
+) -> Result<(Box<Desk>, T), StoreError> {
+    away(move || {
+        let found = work(&mut desk)?;
+        Ok((desk, found))
+    })
+    .await
+}
