@@ -35,24 +35,33 @@ pub(super) struct Company {
     pub(super) seed32: u32,
 }
 
+/// Why there is no neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// In words for the record.
+    pub(super) why: String,
+    /// Is it the host's trouble, so that another try may do better?
+    pub(super) of_host: bool,
+}
+
 /// Where a neighbour stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
     Coming,
     Running,
-    Failed(String),
+    Failed(Missing),
 }
 
 impl Neighbour {
     /// Starts it in a slot of its own and waits until its first test runs.
     ///
     /// # Errors
-    /// Why there is none, in words for the record.
-    pub(super) async fn start(rig: &Arc<Rig>, company: Company) -> Result<Self, String> {
-        let slot = rig
-            .slot()
-            .await
-            .map_err(|error| format!("no slot for the tests beside: {error}"))?;
+    /// Why there is none.
+    pub(super) async fn start(rig: &Arc<Rig>, company: Company) -> Result<Self, Missing> {
+        let slot = rig.slot().await.map_err(|error| Missing {
+            why: format!("no slot for the tests beside: {error}"),
+            of_host: true,
+        })?;
         let (says, mut hears) = watch::channel(Standing::Coming);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(over_and_over(Arc::clone(rig), slot, company, says, stopped));
@@ -67,9 +76,10 @@ impl Neighbour {
                 neighbour.end().await;
                 Err(why)
             }
-            Ok(Standing::Coming) | Err(_) => {
-                Err("the tests beside ended without a word".to_owned())
-            }
+            Ok(Standing::Coming) | Err(_) => Err(Missing {
+                why: "the tests beside ended without a word".to_owned(),
+                of_host: true,
+            }),
         }
     }
 
@@ -96,15 +106,18 @@ async fn over_and_over(
             Ok(Once::Ended { began: true }) => silent = 0,
             Ok(Once::Ended { began: false }) => silent += 1,
             Err(error) => {
-                let why = format!("no container for the tests beside: {error}");
-                says.send_replace(Standing::Failed(why));
+                says.send_replace(Standing::Failed(Missing {
+                    why: format!("no container for the tests beside: {error}"),
+                    of_host: true,
+                }));
                 return;
             }
         }
     }
-    says.send_replace(Standing::Failed(
-        "no test of those beside began to run".to_owned(),
-    ));
+    says.send_replace(Standing::Failed(Missing {
+        why: "no test of those beside began to run".to_owned(),
+        of_host: false,
+    }));
 }
 
 /// How one container of a neighbour went.

@@ -3,7 +3,7 @@
 
 use super::{
     Assignment, Event, Recorder, Rig, ShardEnd, Stop, Worker,
-    neighbour::{Company, Neighbour},
+    neighbour::{Company, Missing, Neighbour},
     segment::{Outlets, Report, Request},
     talk::{Place, Talk},
     worker::ATTEMPTS,
@@ -115,7 +115,10 @@ impl<R: Recorder> Worker<R> {
                 return Ok(Tried::Interrupted);
             }
             () = tokio::time::sleep(self.rig.limits.for_segment(assignment.predicted)) => {
-                Err("no test of those beside began to run in time".to_owned())
+                Err(Missing {
+                    why: "no test of those beside began to run in time".to_owned(),
+                    of_host: false,
+                })
             }
         };
         let (neighbour, missing) = match neighbour {
@@ -135,22 +138,25 @@ impl<R: Recorder> Worker<R> {
         assignment: &Assignment,
         probing: &Probing,
         trouble: u32,
-        missing: Option<String>,
+        missing: Option<Missing>,
     ) -> Result<Tried, StoreError> {
         let processes = processes(assignment, probing);
         let launch = self.launch_of(assignment, probing, &processes);
         let first = &processes[0];
         let segment = self.begin(assignment, first, trouble).await?;
-        let slot = match missing {
-            Some(why) => Err(Report::beside_missing(why, first.order.len())),
-            None => self
-                .take_slot()
-                .await
-                .map_err(|trouble| Report::never_ran(&trouble, first.order.len())),
-        };
-        let mut slot = match slot {
+        if let Some(missing) = missing {
+            let report = Report::beside_missing(missing.why, first.order.len());
+            let trouble = if missing.of_host { trouble } else { ATTEMPTS };
+            let settled = self.settle(assignment, first, segment, report, trouble);
+            return Ok(match settled.await? {
+                Tried::Silent(_) if !missing.of_host => Tried::Over,
+                tried @ (Tried::Over | Tried::Interrupted | Tried::Silent(_)) => tried,
+            });
+        }
+        let mut slot = match self.take_slot().await {
             Ok(slot) => slot,
-            Err(report) => {
+            Err(error) => {
+                let report = Report::never_ran(&error, first.order.len());
                 return self
                     .settle(assignment, first, segment, report, trouble)
                     .await;

@@ -12,6 +12,10 @@ use crate::stats::special::real;
 const LN_ACCEPT: f64 = 4.605_170_185_988_091;
 /// Background rates below this cannot be told from none with the runs that anyone spends.
 const LEAST_BACKGROUND: f64 = 0.005;
+/// A failure that comes oftener than this by itself is no order dependence that this search could find.
+const MOST_BACKGROUND: f64 = 0.3;
+/// What the background that was expected at the start weighs, in runs: it comes from a handful of runs alone.
+const BACKGROUND_WEIGHT: f64 = 6.0;
 /// What the rate that was expected at the start weighs, in runs.
 const WEIGHT: f64 = 4.0;
 /// Part of what an accepted subset showed that counts for the rate: others may reproduce at another one.
@@ -39,6 +43,9 @@ pub(super) struct Answers {
     background: f64,
     learned_failures: f64,
     learned_trials: f64,
+    /// Runs of subsets that were rejected, once each.
+    rejected: BTreeMap<Vec<u32>, Count>,
+    first_background: f64,
 }
 
 impl Answers {
@@ -46,7 +53,9 @@ impl Answers {
         Self {
             runs: BTreeMap::new(),
             expected: rate.clamp(0.05, 1.0),
-            background: background.clamp(LEAST_BACKGROUND, 0.3),
+            background: background.clamp(LEAST_BACKGROUND, MOST_BACKGROUND),
+            rejected: BTreeMap::new(),
+            first_background: background,
             learned_failures: 0.0,
             learned_trials: 0.0,
         }
@@ -74,6 +83,20 @@ impl Answers {
             self.learned_failures += LEARNED * real(seen.failures.saturating_sub(1));
             self.learned_trials += LEARNED * real(seen.trials - 1);
         }
+    }
+
+    /// Learns the background from a subset that was rejected: without the cause it fails as the test does alone.
+    pub(super) fn learn_background(&mut self, subset: &[u32]) {
+        let seen = self.seen(subset);
+        self.rejected.insert(subset.to_vec(), seen);
+        let (mut failures, mut trials) = (0, 0);
+        for count in self.rejected.values() {
+            failures += count.failures;
+            trials += count.trials;
+        }
+        let mean = (BACKGROUND_WEIGHT * self.first_background + real(failures))
+            / (BACKGROUND_WEIGHT + real(trials));
+        self.background = mean.clamp(LEAST_BACKGROUND, MOST_BACKGROUND);
     }
 
     /// The rate at which a subset must reproduce to be told from the background: somewhat below the best guess, less so

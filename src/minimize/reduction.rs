@@ -258,7 +258,10 @@ impl Reduction {
                 self.keep(subset);
             }
             Some(false) if whole => self.phase = Phase::Ended(None),
-            Some(false) => self.phase = self.deeper(size, ceiling),
+            Some(false) => {
+                self.answers.learn_background(&subset);
+                self.phase = self.deeper(size, ceiling);
+            }
         }
         None
     }
@@ -324,7 +327,10 @@ impl Reduction {
         match self.answers.judge(&rest, rejection) {
             None => return Some(rest),
             Some(true) => self.keep(rest),
-            Some(false) => self.one_is_needed(&deleted),
+            Some(false) => {
+                self.answers.learn_background(&rest);
+                self.one_is_needed(&deleted);
+            }
         }
         None
     }
@@ -427,7 +433,7 @@ impl Reduction {
                     self.phase = Phase::Prove;
                     return None;
                 }
-                Some(false) => {}
+                Some(false) => self.answers.learn_background(&rest),
             }
         }
         self.phase = Phase::Ended(Some(self.reduced(&kept, true)));

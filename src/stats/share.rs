@@ -7,8 +7,8 @@ use super::special::{real, softmax};
 const STRENGTH: f64 = 4.0;
 /// Rounds; the weights stand still long before.
 const ROUNDS: usize = 12;
-/// ln Bayes factors this far below a victim's best count as nothing: e^-40 of weight moves no sum.
-const NEGLIGIBLE: f64 = 40.0;
+/// When no prior moves by more than this in a round, the rest of the rounds would change nothing.
+const STILL: f64 = 1e-9;
 
 /// A prior over polluters that victims share.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,11 +16,9 @@ pub struct Shared {
     ln_prior: Vec<f64>,
 }
 
-/// One victim's candidates that count, with their Bayes factors as plain numbers.
-struct Row {
-    candidates: Vec<u32>,
-    factors: Vec<f64>,
-}
+/// One victim's Bayes factors as plain numbers, the best being 1. Dense and in single precision: learning reads all of
+/// them in every round.
+struct Row(Vec<f32>);
 
 impl Shared {
     /// The prior before any victim: the same for all `candidates`.
@@ -52,8 +50,14 @@ impl Shared {
             for row in &rows {
                 row.add_weights(&prior, &mut sums);
             }
+            let mut moved = 0.0_f64;
             for (prior, sum) in prior.iter_mut().zip(sums) {
-                *prior = sum / (STRENGTH + victims);
+                let next = sum / (STRENGTH + victims);
+                moved = moved.max((next - *prior).abs());
+                *prior = next;
+            }
+            if moved < STILL {
+                break;
             }
         }
         Self {
@@ -84,32 +88,26 @@ impl Row {
     /// `None` where no candidate explains anything.
     fn new(ln_bf: &[f64]) -> Option<Self> {
         let best = ln_bf.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if !best.is_finite() {
-            return None;
-        }
-        let (candidates, factors) = (0_u32..)
-            .zip(ln_bf)
-            .filter(|&(_, &ln)| ln > best - NEGLIGIBLE)
-            .map(|(candidate, &ln)| (candidate, (ln - best).exp()))
-            .unzip();
-        Some(Self {
-            candidates,
-            factors,
-        })
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "seven digits of a weight are plenty"
+        )]
+        let factor = |ln: &f64| (ln - best).exp() as f32;
+        best.is_finite()
+            .then(|| Self(ln_bf.iter().map(factor).collect()))
     }
 
     fn add_weights(&self, prior: &[f64], sums: &mut [f64]) {
-        let products = || {
-            self.candidates
-                .iter()
-                .zip(&self.factors)
-                .map(|(&candidate, factor)| {
-                    (candidate as usize, factor * prior[candidate as usize])
-                })
-        };
-        let total: f64 = products().map(|(_, product)| product).sum();
-        for (candidate, product) in products() {
-            sums[candidate] += product / total;
+        // Four sums side by side: one alone would wait for itself at every step.
+        let mut totals = [0.0; 4];
+        for (factors, priors) in self.0.chunks(4).zip(prior.chunks(4)) {
+            for ((total, factor), prior) in totals.iter_mut().zip(factors).zip(priors) {
+                *total += f64::from(*factor) * prior;
+            }
+        }
+        let scale = 1.0 / totals.iter().sum::<f64>();
+        for ((sum, factor), prior) in sums.iter_mut().zip(&self.0).zip(prior) {
+            *sum += f64::from(*factor) * prior * scale;
         }
     }
 }

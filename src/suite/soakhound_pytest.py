@@ -382,6 +382,7 @@ def in_turn(jobs, job_fd):
         if child == 0:
             try:
                 os.dup2(file.fileno(), job_fd)
+                os.set_inheritable(job_fd, True)  # it may be that very number
                 os.execv(sys.executable, [sys.executable] + sys.argv)
             finally:
                 os._exit(127)

@@ -9,6 +9,7 @@ mod support;
 
 mod causes;
 mod crowd;
+mod environment;
 mod faults;
 mod fixtures;
 mod hostile;

@@ -26,6 +26,9 @@ use crate::{
 /// Bets are kept from this many failures on: with fewer, no e-value of a mean over candidates gets anywhere.
 const BET_FROM: u32 = 2;
 
+/// Suspects times tests beyond which the shared priors are not learnt in every iteration.
+const LARGE: usize = 500_000;
+
 /// Runs that the tables begin with; they double with the hunt.
 const FIRST_TABLES: u32 = 256;
 
@@ -56,6 +59,8 @@ pub(crate) struct Ledger {
     blank: Evidence,
     polluting: OnceLock<Shared>,
     setting: OnceLock<Shared>,
+    /// The iteration as of which they may be learnt.
+    shared_at: u64,
 }
 
 /// What is kept of a test once it has failed.
@@ -102,6 +107,7 @@ impl Ledger {
             blank: Evidence::of(tests),
             polluting: OnceLock::new(),
             setting: OnceLock::new(),
+            shared_at: 0,
         }
     }
 
@@ -151,8 +157,7 @@ impl Ledger {
             self.tabled *= 2;
             self.tables = Tables::new(self.tabled);
         }
-        self.polluting = OnceLock::new();
-        self.setting = OnceLock::new();
+        self.forget_shared();
         let suspects = &self.suspects;
         changed.retain(|test| suspects.contains_key(test));
         changed
@@ -341,6 +346,18 @@ impl Ledger {
     /// Was the process of a segment ever lost while this test ran?
     pub(crate) fn is_struck(&self, test: u32) -> bool {
         self.struck.binary_search(&test).is_ok()
+    }
+
+    /// Lets the shared priors be learnt anew; in large suites only once the hunt is a little longer, since that
+    /// takes longer than all else.
+    fn forget_shared(&mut self) {
+        let large = self.suspects.len() * self.trials.len() > LARGE;
+        let since = self.iterations - self.shared_at;
+        if !large || since > self.shared_at / 16 {
+            self.shared_at = self.iterations;
+            self.polluting = OnceLock::new();
+            self.setting = OnceLock::new();
+        }
     }
 
     fn is_suspect(&self, test: u32) -> bool {
