@@ -149,6 +149,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Run the order of a token again and compare what it shows with the record
     Replay(ReplayArgs),
+    /// Find the smallest order that still fails, now
+    Minimize(MinimizeArgs),
     /// Write what another machine needs to replay
     Export(ExportArgs),
     /// Look after the database
@@ -265,6 +267,15 @@ pub struct HuntArgs {
     pub json: bool,
 }
 
+/// Which flags make a command end with 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Those first certified by the newest hunt, or in the time of `--since`
+    New,
+    /// All that are certified and open
+    Any,
+}
+
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
@@ -293,21 +304,38 @@ pub struct FlagsArgs {
     pub json: bool,
 }
 
-/// Which flags make a command end with 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    /// Those first certified by the newest hunt, or in the time of `--since`
-    New,
-    /// All that are certified and open
-    Any,
-}
-
 /// Arguments of `show`.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
     /// Show the test with this name or handle
     #[arg(value_name = "TEST|HANDLE")]
     pub test: OsString,
+    /// Answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `minimize`.
+#[derive(Args, Debug)]
+pub struct MinimizeArgs {
+    /// Begin with the order of this token, or with what is on record about this test
+    #[arg(value_name = "TOKEN|TEST", required_unless_present = "order")]
+    pub subject: Option<OsString>,
+    /// Begin with the order in this file: a name a line, the failing test last
+    #[arg(long, value_name = "FILE", conflicts_with = "subject")]
+    pub order: Option<PathBuf>,
+    /// Minimize the failure of this test, where several fail in the order
+    #[arg(long, value_name = "TEST|HANDLE")]
+    pub test: Option<OsString>,
+    /// Stop after this long with what is known by then [default: 30m]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    pub limit: Option<Period>,
+    /// The containers' flags.
+    #[command(flatten)]
+    pub workers: WorkerArgs,
+    /// The runner's flags.
+    #[command(flatten)]
+    pub runner: RunnerArgs,
     /// Answer with one JSON object
     #[arg(long)]
     pub json: bool,
@@ -468,6 +496,7 @@ impl Cli {
             Command::Hunt(hunt) => (hunt.workers.workers, Some(&hunt.runner)),
             Command::List(list) => (None, Some(&list.runner)),
             Command::Replay(replay) => (None, Some(&replay.runner)),
+            Command::Minimize(minimize) => (minimize.workers.workers, Some(&minimize.runner)),
             Command::Doctor(doctor) => (None, Some(&doctor.runner)),
             Command::Init
             | Command::Status(_)

@@ -81,7 +81,7 @@ pub(super) fn expected(attempts: u64) -> f64 {
 /// The same in words.
 pub(super) fn attempts_line(attempts: u64) -> String {
     format!(
-        "{} to certify so far: at most {} false certificates expected",
+        "{} to certify: at most {} false certificates expected",
         text::plural(attempts, "attempt"),
         expected(attempts)
     )

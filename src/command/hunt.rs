@@ -9,6 +9,7 @@ mod opening;
 mod soak;
 mod source;
 
+pub(super) use evidence::Evidence;
 pub(super) use opening::{lease, recorded_config, register};
 
 use std::sync::Arc;

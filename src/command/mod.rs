@@ -15,6 +15,7 @@ mod hunt;
 pub mod init;
 mod junit;
 mod list;
+mod minimize;
 mod probing;
 mod replay;
 mod repro;
@@ -165,6 +166,7 @@ fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Flags(arguments) => flags::run(context, arguments, &context.settings(cli)?),
         Command::Show(arguments) => show::run(context, arguments, &context.settings(cli)?),
         Command::Replay(arguments) => replay::run(context, arguments, &context.settings(cli)?),
+        Command::Minimize(arguments) => minimize::run(context, arguments, &context.settings(cli)?),
         Command::Export(arguments) => export::run(context, arguments, &context.settings(cli)?),
         Command::Db {
             command: DbCommand::Check(arguments),

@@ -207,7 +207,7 @@ pub(super) fn recipe(
 
 /// How often to run: what was asked for, or what shows the recorded failure with a probability of 95 %: what a
 /// certified recipe says, else what the recorded runs of this order do.
-fn repeats(asked: Repeat, target: &Target) -> NonZeroU32 {
+pub(super) fn repeats(asked: Repeat, target: &Target) -> NonZeroU32 {
     let times = match asked {
         Repeat::Times(times) => times.get(),
         Repeat::Auto => match target.repeat {

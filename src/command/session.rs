@@ -22,7 +22,7 @@ use crate::{
         sweep,
     },
     error::{ExitCode, Failure},
-    execute::{Event, Limits, Listing, Rig, Stop, StoreRecorder, Worker},
+    execute::{Event, Limits, Listing, Recorder, Rig, Stop, StoreRecorder, Worker},
     model::SystemClock,
     plan::Tests,
     store::{SuiteKey, Writer},
@@ -302,11 +302,11 @@ fn environment_digest(
     Ok(*hasher.finalize().as_bytes())
 }
 
-/// Workers that record into the database, and what they say.
-pub(super) struct Crew {
+/// Workers, mostly such as record into the database, and what they say.
+pub(super) struct Crew<R = StoreRecorder> {
     /// Keeps the slots' folders; to be dropped when the last worker is done.
     pub(super) session: Session,
-    pub(super) workers: Vec<Worker<StoreRecorder>>,
+    pub(super) workers: Vec<Worker<R>>,
     pub(super) events: mpsc::Receiver<Event>,
 }
 
@@ -319,12 +319,22 @@ impl Listed {
         hunt: i64,
         stop: &watch::Sender<Stop>,
     ) -> Crew {
-        let (said, events) = mpsc::channel(EVENTS);
         let recorder = StoreRecorder {
             writer: writer.clone(),
             folder: state_folder(settings),
             hunt,
         };
+        self.crew_with(settings, &recorder, stop)
+    }
+
+    /// As [`crew`](Self::crew), with another recorder.
+    pub(super) fn crew_with<R: Recorder>(
+        self,
+        settings: &Settings,
+        recorder: &R,
+        stop: &watch::Sender<Stop>,
+    ) -> Crew<R> {
+        let (said, events) = mpsc::channel(EVENTS);
         let Self { session, slot, .. } = self;
         let mut first = Some(slot);
         let worker = |index| {

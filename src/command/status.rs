@@ -304,11 +304,10 @@ impl Analysed {
     }
 
     fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!(
-            "flags   {} open; {}",
-            text::count(self.flags_open as u64),
-            flags::attempts_line(self.attempts)
-        )];
+        let mut lines = vec![
+            format!("flags   {} open", text::count(self.flags_open as u64)),
+            format!("tried   {}", flags::attempts_line(self.attempts)),
+        ];
         if self.probe_trials > 0 {
             lines.push(format!(
                 "probes  {} in probes, in no count above",

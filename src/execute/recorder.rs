@@ -72,6 +72,35 @@ impl MemoryRecorder {
         )
     }
 
+    /// Returns what was recorded so far of one shard, by the row that its segments name.
+    ///
+    /// # Panics
+    /// When a thread panicked while recording.
+    #[must_use]
+    pub fn of_shard(&self, shard: i64) -> RecordedShard {
+        self.with(|seen| {
+            let is_of = |place: &usize| seen.segments[*place].0.shard == shard;
+            let places: Vec<usize> = (0..seen.segments.len()).filter(is_of).collect();
+            let among = |place: usize| places.iter().position(|one| *one == place);
+            RecordedShard {
+                segments: places
+                    .iter()
+                    .map(|place| seen.segments[*place].clone())
+                    .collect(),
+                trials: seen
+                    .trials
+                    .iter()
+                    .filter_map(|(place, trial)| Some((among(*place)?, trial.clone())))
+                    .collect(),
+                output: seen
+                    .output
+                    .iter()
+                    .filter_map(|(place, bytes)| Some((among(*place)?, bytes.clone())))
+                    .collect(),
+            }
+        })
+    }
+
     fn with<T>(&self, change: impl FnOnce(&mut RecordedShard) -> T) -> T {
         change(
             &mut self

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod left;
+pub(crate) mod record;
 pub(crate) mod truth;
 pub(crate) mod venv;
 
@@ -122,7 +123,7 @@ impl World {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_soakhound"));
         self.clothe(&mut command).args(arguments);
-        if ["hunt", "run", "list", "replay"].contains(&arguments[0]) {
+        if ["hunt", "run", "list", "replay", "minimize"].contains(&arguments[0]) {
             command.arg("--python").arg(venv::python());
         }
         command

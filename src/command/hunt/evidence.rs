@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How far the evidence was given to the analyst.
-pub(super) struct Evidence {
+pub(in crate::command) struct Evidence {
     cursor: Cursor,
     hunt: i64,
     /// Index of each test by its row.
@@ -27,7 +27,7 @@ pub(super) struct Evidence {
 
 impl Evidence {
     /// Starts before everything. `listed` are all tests by row; `factors` those of the analyst, in its order.
-    pub(super) fn new(
+    pub(in crate::command) fn new(
         cursor: Cursor,
         hunt: i64,
         listed: &[(i64, TestId)],
@@ -53,7 +53,7 @@ impl Evidence {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn observe(
+    pub(in crate::command) fn observe(
         &mut self,
         reader: &Reader,
         roster: &Roster,
@@ -119,7 +119,7 @@ impl Evidence {
     }
 
     /// Returns the iterations that the analyst has seen, over all hunts.
-    pub(super) fn iterations(&self) -> u64 {
+    pub(in crate::command) fn iterations(&self) -> u64 {
         self.iterations
     }
 

@@ -27,39 +27,39 @@ const NAMED: usize = 5;
 const SEARCHED_REVISIONS: usize = 50;
 
 /// What a token says to run, and what is known of it.
-pub(super) struct Target {
+pub(in crate::command) struct Target {
     /// Processes of one container, one after the other, as this checkout can run them; mostly one.
-    pub(super) processes: Vec<Order>,
+    pub(in crate::command) processes: Vec<Order>,
     /// Tests that run over and over in another container meanwhile; mostly none.
-    pub(super) beside: Vec<TestId>,
+    pub(in crate::command) beside: Vec<TestId>,
     /// Digest of that order.
-    pub(super) digest: ListDigest,
+    pub(in crate::command) digest: ListDigest,
     /// Digest (30 bits) of the order as it was recorded.
-    pub(super) recorded_order: ShortDigest,
+    pub(in crate::command) recorded_order: ShortDigest,
     /// How this checkout differs from the recorded one, a line each, escaped.
-    pub(super) drift: Vec<String>,
+    pub(in crate::command) drift: Vec<String>,
     /// What was recorded, by test and repetition.
-    pub(super) recorded: BTreeMap<(TestId, u8), Shown>,
+    pub(in crate::command) recorded: BTreeMap<(TestId, u8), Shown>,
     /// The tests whose failure counts as a reproduction; empty: any.
-    pub(super) watch: BTreeSet<TestId>,
+    pub(in crate::command) watch: BTreeSet<TestId>,
     /// The one test that the order is about, where there is one: only its failures are watched.
-    pub(super) about: Option<TestId>,
+    pub(in crate::command) about: Option<TestId>,
     /// Repetitions that show it with 95 %, where a certified recipe says so.
-    pub(super) repeat: Option<u32>,
+    pub(in crate::command) repeat: Option<u32>,
     /// Recorded runs of this very order that said something.
-    pub(super) runs: u32,
+    pub(in crate::command) runs: u32,
     /// Those of them in which a test failed.
-    pub(super) failing_runs: u32,
+    pub(in crate::command) failing_runs: u32,
     /// Variables that the shard's factors set.
-    pub(super) variables: Vec<(OsString, OsString)>,
-    pub(super) seed32: u32,
+    pub(in crate::command) variables: Vec<(OsString, OsString)>,
+    pub(in crate::command) seed32: u32,
     /// The layout in words.
-    pub(super) what: String,
+    pub(in crate::command) what: String,
 }
 
 /// What a trial showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(in crate::command) struct Shown {
     pub(super) outcome: Outcome,
     pub(super) signature: Option<String>,
 }
@@ -103,7 +103,7 @@ impl Target {
     }
 
     /// All trials in the order in which they run.
-    pub(super) fn order(&self) -> impl Iterator<Item = &(TestId, u8)> {
+    pub(in crate::command) fn order(&self) -> impl Iterator<Item = &(TestId, u8)> {
         self.processes.iter().flatten()
     }
 
@@ -130,7 +130,7 @@ pub(in crate::command) fn suite_of(token: &Token) -> Option<SuiteId> {
 ///
 /// # Errors
 /// [`Failure`] with 125 when it cannot be run here at all.
-pub(super) fn resolve(
+pub(in crate::command) fn resolve(
     token: &Token,
     suite: SuiteId,
     tests: &Tests,
@@ -454,6 +454,36 @@ pub(super) fn of_file(repro: Repro, tests: &Tests) -> Result<Target, Failure> {
         .collect();
     (target.runs, target.failing_runs) = repro.runs;
     target.repeat = repro.repeat;
+    Ok(target)
+}
+
+/// Takes an order that a person gave by its names, the test that it is about last.
+///
+/// # Errors
+/// [`Failure`] with 125 when that test does not exist here.
+pub(in crate::command) fn of_names(names: &[TestId], tests: &Tests) -> Result<Target, Failure> {
+    let mut order: Order = Vec::new();
+    let mut times: BTreeMap<&TestId, u8> = BTreeMap::new();
+    for test in names {
+        let rep = times.entry(test).or_default();
+        *rep = rep.saturating_add(1);
+        order.push((test.clone(), *rep));
+    }
+    let digest = ListDigest::of(names);
+    let mut drift = Vec::new();
+    let (processes, _) = here(&[order], &[], tests, &mut drift)?;
+    let setting = Setting {
+        recorded_order: ShortDigest::from(&digest),
+        drift,
+        variables: Vec::new(),
+        seed32: 0,
+        what: format!("an order of {}", text::plural(names.len() as u64, "test")),
+    };
+    let mut target = Target::new(processes, setting)?;
+    let about: Vec<TestId> = names.last().cloned().into_iter().collect();
+    still_there(&about, &target)?;
+    target.watch.extend(about.iter().cloned());
+    target.about = about.into_iter().next();
     Ok(target)
 }
 
