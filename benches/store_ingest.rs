@@ -1,5 +1,5 @@
 //! Prints how fast the store takes outcomes in, what each costs in processor time and bytes on disk, and how
-//! fast it answers afterwards.
+//! fast it answers afterwards: with flags, and with probes whose number does not count as outcomes.
 //!
 //! `cargo bench --bench store_ingest [-- ROWS [WORKERS]]`: one million rows and one worker unless told
 //! otherwise. Each worker opens a segment, closes it with its 250 trials and closes its shard, each call waiting
@@ -14,17 +14,23 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 
 use soakhound::model::{
-    Design, Grouping, HuntKind, Layout, ListDigest, MonoMicros, Outcome, SegmentClose, SegmentEnd,
-    SegmentOpen, ShardPlan, ShardState, TestId, TrialRecord, UnixMillis, Usage,
+    Answer, Arm, Count, Design, Flag, Group, Grouping, HuntKind, Layout, ListDigest, MonoMicros,
+    Opened, Outcome, Probe, Question, QuestionId, Reply, Role, SegmentClose, SegmentEnd,
+    SegmentOpen, ShardPlan, ShardState, SuiteId, TestId, TrialRecord, UnixMillis, Usage, Verdict,
 };
 use soakhound::store::{
-    self, HuntStart, LeaseStart, OpenOptions, Reader, RevisionStart, StoreError, SuiteKey, Writer,
+    self, AnalysisRow, Cursor, FlagStart, HuntStart, LeaseStart, Observed, OpenOptions,
+    PlannedProbe, ProbeBatch, Reader, RevisionId, RevisionStart, StoreError, SuiteKey, Writer,
 };
 
 /// Tests in the suite; one iteration runs each once.
 const TESTS: u32 = 5_000;
 /// Trials of a segment, and rows of a commit.
 const TRIALS: u32 = 250;
+/// Tests that have a flag.
+const FLAGGED: usize = 200;
+/// Probes of each of them.
+const PROBES: i64 = 30;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut numbers = std::env::args()
@@ -70,11 +76,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let (wall, busy) = (begun.0.elapsed(), store_time().saturating_sub(begun.1));
+    runtime.block_on(writer.checkpoint())?;
+    let bytes = path.metadata()?.len();
+    let planned = (iterations * u64::from(TESTS / TRIALS)).cast_signed();
+    runtime.block_on(flag(&writer, hunt, revision, planned, &tests))?;
     runtime.block_on(writer.shutdown())?;
     drop(writer);
     let rows = iterations * u64::from(TESTS);
-    report(rows, workers, wall, busy, path.metadata()?.len());
-    answer(&path, hunt, rows)
+    report(rows, workers, wall, busy, bytes);
+    answer(&path, hunt, rows, &tests)
 }
 
 /// Processor time of the store's thread: of all threads but this one.
@@ -98,7 +108,12 @@ fn report(rows: u64, workers: u64, wall: Duration, busy: Duration, bytes: u64) {
 }
 
 #[expect(clippy::print_stdout, reason = "figures for a person")]
-fn answer(path: &Path, hunt: i64, rows: u64) -> Result<(), Box<dyn std::error::Error>> {
+fn answer(
+    path: &Path,
+    hunt: i64,
+    rows: u64,
+    tests: &[TestId],
+) -> Result<(), Box<dyn std::error::Error>> {
     let milliseconds = |since: Instant| since.elapsed().as_secs_f64() * 1e3;
     let asked = Instant::now();
     let status = Reader::open(path)?.status(hunt)?;
@@ -111,11 +126,186 @@ fn answer(path: &Path, hunt: i64, rows: u64) -> Result<(), Box<dyn std::error::E
     let asked = Instant::now();
     let failing = Reader::open(path)?.failures(hunt, 20)?.len();
     println!("{failing} failing tests in {:.1} ms", milliseconds(asked));
+    let suite = SuiteId::of("bench", "pytest");
+    let asked = Instant::now();
+    let flags = Reader::open(path)?.flags(suite, UnixMillis(0))?.len();
+    println!("{flags} flags in {:.1} ms", milliseconds(asked));
+    let asked = Instant::now();
+    let reader = Reader::open(path)?;
+    let test = &tests[7];
+    let told = (
+        reader.flags_of(suite, test)?.len(),
+        reader.questions_of(suite, test)?.len(),
+        reader.failures_of(suite, test, 20)?.len(),
+        reader.standing(suite, test)?.is_some(),
+        reader.attempts(suite)?,
+        reader.analysis(suite)?.is_some(),
+    );
+    let trials = reader.outcomes_of(suite, test)?.sum(|_| true);
+    println!(
+        "all of one test in {:.1} ms: {trials} trials, {told:?}",
+        milliseconds(asked)
+    );
+    let asked = Instant::now();
+    let (mut segments, mut seen) = (0_u64, 0_u64);
+    let mut cursor = Cursor::start(suite);
+    reader.observe(&mut cursor, |observed| {
+        if let Observed::Segment(segment) = observed {
+            segments += 1;
+            seen += segment.trials.len() as u64;
+        }
+    })?;
+    println!(
+        "{seen} outcomes of {segments} segments observed in {:.0} ms",
+        milliseconds(asked)
+    );
+    assert_eq!(seen, rows, "every outcome is evidence, and no probe is");
+    let asked = Instant::now();
+    reader.observe(&mut cursor, |_| panic!("nothing is new"))?;
+    println!("nothing new in {:.1} ms", milliseconds(asked));
     let asked = Instant::now();
     let found = store::check(path)?.findings;
     println!("check in {:.0} ms", milliseconds(asked));
     assert!(found.is_empty(), "{found:?}");
     Ok(())
+}
+
+/// Flags [`FLAGGED`] tests, each after a question with [`PROBES`] probes that ran.
+async fn flag(
+    writer: &Writer,
+    hunt: i64,
+    revision: RevisionId,
+    planned: i64,
+    tests: &[TestId],
+) -> Result<(), StoreError> {
+    let at = UnixMillis(1_795_310_050_000);
+    let first = (planned..).step_by(usize::try_from(PROBES).expect("few probes"));
+    for ((number, victim), first) in (0..).zip(&tests[..FLAGGED]).zip(first) {
+        let polluter = &tests[FLAGGED + 1];
+        let probe = Probe {
+            victim: victim.clone(),
+            question: Question::Polluter,
+            block: Some(0),
+            arm: Arm::Treated,
+            turn: 0,
+            processes: vec![vec![(polluter.clone(), 1), (victim.clone(), 1)]],
+            beside: Vec::new(),
+            factors: Vec::new(),
+        };
+        let probes = (0..)
+            .zip(first..first + PROBES)
+            .map(|(place, plan_index)| PlannedProbe {
+                place,
+                probe: probe.clone(),
+                plan_index,
+                seed: 1,
+                factors: Vec::new(),
+            });
+        let batch = ProbeBatch {
+            hunt,
+            revision,
+            question: QuestionId(number),
+            opened: Some(Opened {
+                victim: victim.clone(),
+                question: Question::Polluter,
+                attempt: true,
+                parameters: serde_json::json!({ "candidates": tests[..20] }),
+            }),
+            at,
+            probes: probes.collect(),
+        };
+        for shard in writer.plan_probes(&batch).await? {
+            run_probe(writer, shard, &probe).await?;
+        }
+        let start = FlagStart {
+            hunt,
+            revision,
+            at,
+            flag: claim(victim, polluter),
+            token: Some("sk1m_0123456789abcdefghjkmnpqrstvwxyz".into()),
+        };
+        writer.raise_flag(start).await?;
+    }
+    let analysis = AnalysisRow {
+        at,
+        hunt,
+        iterations: 2_000,
+        attempts: FLAGGED as u64,
+        pair_coverage: 0.99,
+        canary: None,
+        suspected: Vec::new(),
+    };
+    let standing = |test: &TestId| (test.clone(), serde_json::json!({ "ln_e": 7.5 }));
+    let standings = tests[..FLAGGED].iter().map(standing).collect();
+    writer.put_analysis(analysis, standings).await
+}
+
+async fn run_probe(writer: &Writer, shard: i64, probe: &Probe) -> Result<(), StoreError> {
+    let order = probe.processes.iter().flatten();
+    let trials = (0..).zip(order).map(|(position, (test, rep))| TrialRecord {
+        position,
+        test: test.clone(),
+        rep: *rep,
+        outcome: if position == 0 {
+            Outcome::Passed
+        } else {
+            Outcome::Failed
+        },
+        started: Some(MonoMicros(1_000_000 + i64::from(position))),
+        duration: Some(Duration::from_micros(1)),
+        detail: None,
+    });
+    let open = SegmentOpen {
+        trials: 2,
+        ..opening(shard)
+    };
+    let segment = writer.open_segment(&open).await?;
+    writer
+        .close_segment(segment, closing(), trials.collect())
+        .await?;
+    writer.close_shard(shard, ShardState::Finished).await?;
+    let reply = Reply {
+        answer: Answer::Failed,
+        first: None,
+        levels: Vec::new(),
+        died_in: None,
+        hours: 0.0,
+        seconds: 0.3,
+    };
+    writer.answer_probe(shard, &reply).await
+}
+
+fn claim(victim: &TestId, polluter: &TestId) -> Flag {
+    let count = |failures| Count {
+        failures,
+        trials: 6,
+    };
+    Flag {
+        test: Some(victim.clone()),
+        verdict: Verdict::OdVictim,
+        certified: true,
+        groups: vec![Group {
+            role: Role::Polluter,
+            members: vec![polluter.clone()],
+            adjacent: false,
+            with: count(6),
+            with_decoy: count(0),
+            without: count(0),
+            ln_e: 7.5,
+        }],
+        unnamed: 0,
+        factors: Vec::new(),
+        soak: count(1),
+        alone: count(0),
+        recipe: None,
+        ln_e: Some(7.5),
+        since_iteration: None,
+        threshold: None,
+        reach: None,
+        files_left: Vec::new(),
+        ruled_out: Vec::new(),
+        settles: None,
+    }
 }
 
 async fn run_side_by_side(

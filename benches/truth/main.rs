@@ -9,7 +9,7 @@
 //! - `scale`: processor time and memory for 20,000 tests
 //! - `pytest OUT --scenario NAME`: the same truth as files that pytest runs
 //!
-//! Options: `--tests N --iterations N --seeds N --first-seed N --weeks N --threads N --kill SECONDS --verbose`.
+//! Options: `--tests N --iterations N --seeds N --first-seed N --weeks N --threads N --kill SECONDS --rate R --verbose`.
 //! Seeds below 1,000 are for tuning, those from 10,000 on for scoring.
 
 #![allow(
@@ -32,6 +32,7 @@ mod peers;
 mod print;
 mod run;
 mod scale;
+mod suite;
 mod table;
 
 use options::Options;
@@ -50,6 +51,7 @@ fn main() {
         Some("multi") => multi::multi(&options),
         Some("scale") => scale::scale(&options),
         Some("table") => table::table(&options),
+        Some("pytest") => suite::write(&options),
         Some("nulls") => nulls::nulls(&options),
         Some(other) => print::line(&format!("error: there is no command `{other}`")),
         // `cargo bench` without arguments runs every bench: a short answer, then.

@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) threads: usize,
     pub(crate) kill: Option<f64>,
     pub(crate) scenario: Option<String>,
+    /// Rate of intermittent tests in written suites.
+    pub(crate) rate: Option<f64>,
     pub(crate) verbose: bool,
 }
 
@@ -29,6 +31,7 @@ impl Options {
             threads: 2,
             kill: None,
             scenario: None,
+            rate: None,
             verbose: false,
         };
         let mut words = words;
@@ -50,9 +53,14 @@ impl Options {
                 "first-seed" => options.first_seed = value.parse().map_err(fault)?,
                 "weeks" => options.weeks = value.parse().map_err(fault)?,
                 "threads" => options.threads = value.parse().map_err(fault)?,
-                "kill" => {
-                    let seconds = value.parse();
-                    options.kill = Some(seconds.map_err(|_| format!("`{word}` takes seconds"))?);
+                "kill" | "rate" => {
+                    let number = value.parse();
+                    let number = Some(number.map_err(|_| format!("`{word}` takes a number"))?);
+                    if name == "kill" {
+                        options.kill = number;
+                    } else {
+                        options.rate = number;
+                    }
                 }
                 "scenario" => options.scenario = Some(value),
                 "seed" => {
