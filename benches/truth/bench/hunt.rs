@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) probing: Probing,
     /// Does the soak end with the iteration in which a defective test first fails?
     pub(crate) until_failure: bool,
+    /// Does everything end when a certified flag names a test?
+    pub(crate) until_named: bool,
 }
 
 /// When probes run.
@@ -64,6 +66,7 @@ impl Setup {
             layouts: Layouts::All,
             probing: Probing::Meanwhile,
             until_failure: false,
+            until_named: false,
         }
     }
 }
@@ -94,6 +97,8 @@ pub(crate) struct Found {
     pub(crate) soak_executions: u64,
     pub(crate) probe_executions: u64,
     pub(crate) probe_containers: u64,
+    /// Explanations of planted tests at the end, by probability.
+    pub(crate) explanations: BTreeMap<u32, Vec<(String, f64)>>,
     /// Executions of probes by the test that they were about.
     pub(crate) by_victim: BTreeMap<u32, u64>,
     pub(crate) attempts: u64,
@@ -222,6 +227,7 @@ struct Hunt<'a> {
     /// Tests whose neighbourhood matters, while they run: test, start, end, job.
     noise: Vec<(u32, f64, f64, u64)>,
     noisy: Vec<u32>,
+    has_named: bool,
     found: Found,
 }
 
@@ -274,6 +280,7 @@ impl<'a> Hunt<'a> {
             soaked_at: None,
             noise: Vec::new(),
             noisy: noisy.collect(),
+            has_named: false,
             found: Found::default(),
         }
     }
@@ -300,6 +307,9 @@ impl<'a> Hunt<'a> {
 
     /// What a free worker does: probes first, then shards; after the last iteration only probes, for a while.
     fn next_work(&mut self) -> Option<Work> {
+        if self.setup.until_named && self.has_named {
+            return None;
+        }
         if self.probes.is_empty() {
             let batch = match self.soaked_at {
                 _ if self.setup.probing == Probing::Never => None,
@@ -756,6 +766,7 @@ impl<'a> Hunt<'a> {
             if !flag.certified {
                 continue;
             }
+            self.has_named |= flag.names_another();
             let history = self.found.history.entry(test).or_default();
             history.push(Certified {
                 iteration: self.observed_iterations,
@@ -811,6 +822,11 @@ impl<'a> Hunt<'a> {
                 }
                 None => self.found.systemic += 1,
             }
+        }
+        for victim in self.found.seen.keys().copied() {
+            let mut explanations = self.analyst.standing(victim).explanations;
+            explanations.truncate(4);
+            self.found.explanations.insert(victim, explanations);
         }
         self.found.attempts = self.analyst.attempts();
         self.found.clock = self.clock;
