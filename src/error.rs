@@ -38,10 +38,10 @@ macro_rules! exit_codes {
 
 exit_codes! {
     Fine = 0 "fine; a drained hunt too",
-    Finding = 1 "a finding: `run` saw a failing test, `replay` reproduced",
+    Finding = 1 "a finding: `run` saw a failing test, `replay` or `minimize` reproduced, `--fail-on` matched a flag",
     NotRunning = 3 "`status`: no hunt is running",
     Stale = 4 "`status`: the hunt's heartbeat is stale",
-    Inconclusive = 125 "inconclusive: `replay` cannot say (`git bisect run` skips it)",
+    Inconclusive = 125 "inconclusive: `replay` or `minimize` cannot say (`git bisect run` skips it)",
     Interrupted = 130 "ended by SIGINT",
     Terminated = 143 "ended by SIGTERM",
     Usage = 150 "the command line is wrong",

@@ -1,6 +1,7 @@
 //! `hunt`: the soak loop. Resumes or begins, dispatches iterations and probes, says what was seen and found.
 
 mod analysis;
+mod cage;
 mod desk;
 mod evidence;
 mod hooks;
@@ -15,7 +16,8 @@ pub(super) use opening::{lease, recorded_config, register};
 use std::sync::Arc;
 
 use self::{
-    analysis::{Analysis, Findings, Herald},
+    analysis::{Analysis, CanaryState, Findings, Herald, Voice},
+    cage::CageStart,
     desk::DeskStart,
     hooks::{Hook, Hooks},
     opening::{Goal, Opened, open},
@@ -96,11 +98,23 @@ async fn with_store(
         status,
     } = opened;
     let mut tally = Tally::resumed(&status);
-    let analysis = analyse(
-        context, arguments, settings, &hunt, &stream, &listed, writer,
-    );
+    let known = reader.analysis(settings.suite.id)?;
+    let canary = CanaryState::known(known.and_then(|row| row.canary));
+    let cage = CageStart {
+        suite: settings.suite.name.as_str().to_owned(),
+        runner: listed.session.rig.runner,
+        environment: listed.session.environment,
+        lease: lease(settings),
+        seeds: (stream.campaign.master, stream.campaign.nonce),
+        database: settings.store.path.clone(),
+        writer: writer.clone(),
+        state: canary.clone(),
+    };
+    let voice = voice(context, arguments, settings);
+    let analysis = analyse(settings, &hunt, &stream, &listed, voice, canary);
     let limit = arguments.probe_limit.unwrap_or(settings.hunt.probe_limit);
-    let mut source = Mixed::new(stream, analysis, limit);
+    let workers = settings.hunt.workers.get();
+    let mut source = Mixed::new(stream, analysis, cage, limit, workers);
     let dispatched = dispatch(
         context,
         settings,
@@ -114,7 +128,8 @@ async fn with_store(
     )
     .await;
     let complete = source.stream.open.counters.read().0;
-    let (hooks, findings) = source.analysis.close().await;
+    let (voice, findings) = source.close().await;
+    let hooks = voice.expect("the suite's analysis has a voice").hooks;
     let ended = dispatched.and_then(|dispatched| Ok((dispatched, findings?)));
     let ((dispatched, disk), findings) = match ended {
         Ok(ended) => ended,
@@ -156,30 +171,37 @@ async fn with_store(
     )
 }
 
-/// Starts the analysis, with what it reads and who hears of its flags.
-fn analyse(
-    context: &Context,
-    arguments: &HuntArgs,
-    settings: &Settings,
-    hunt: &HuntRow,
-    stream: &Stream,
-    listed: &Listed,
-    writer: &Writer,
-) -> Analysis {
+/// How flags are told: on stderr, and to the user's own programs.
+fn voice(context: &Context, arguments: &HuntArgs, settings: &Settings) -> Voice {
     let hook = |line: &Option<String>, arguments: &[String]| {
         let given = line.as_deref().map(Hook::of_line);
         given.or_else(|| Hook::of_arguments(arguments))
     };
     let on_flag = hook(&arguments.on_flag, &settings.hunt.on_flag);
     let on_stop = hook(&arguments.on_stop, &settings.hunt.on_stop);
-    let herald = Herald {
-        hunt: hunt.id,
-        revision: stream.revision,
+    Voice {
         suite: settings.suite.name.as_str().to_owned(),
-        workers: settings.hunt.workers.get(),
         console: context.console.clone(),
         again: context.again.clone(),
         hooks: Hooks::start(on_flag, on_stop, &context.console),
+    }
+}
+
+/// Starts the analysis of the suite.
+fn analyse(
+    settings: &Settings,
+    hunt: &HuntRow,
+    stream: &Stream,
+    listed: &Listed,
+    voice: Voice,
+    canary: CanaryState,
+) -> Analysis {
+    let herald = Herald {
+        hunt: hunt.id,
+        revision: stream.revision,
+        workers: settings.hunt.workers.get(),
+        voice: Some(voice),
+        canary,
     };
     let desk = DeskStart {
         database: settings.store.path.clone(),
@@ -195,7 +217,7 @@ fn analyse(
             ..Policy::default()
         },
     };
-    Analysis::start(desk, herald, writer.clone())
+    Analysis::start(desk, herald, stream.writer.clone())
 }
 
 /// A hunt that went well is a finding when it was asked to be one.

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use super::factors::{self, seed32, variables};
+use super::{
+    factors::{self, seed32, variables},
+    roster::Asked,
+};
 use crate::{
     config::Factor,
     execute::{Assignment, Of, Probing},
     model::{
-        Answer, FactorLevel, Layout, Outcome, Probe, Question, Reply, SegmentEnd, TestId,
-        TrialRecord,
+        Answer, Clock, FactorLevel, Layout, Outcome, Probe, Question, Reply, SegmentEnd,
+        SystemClock, TestId, TrialRecord,
     },
-    plan::IterationSeed,
-    store::{PlannedProbe, SegmentRow},
+    plan::{HuntNonce, IterationSeed, MasterSeed},
+    store::{PlannedProbe, ProbeBatch, RevisionId, SegmentRow, StoreError, Writer},
 };
 
 /// Milliseconds in an hour.
@@ -26,15 +29,67 @@ pub(super) fn levels(
     factors::levels(listed, &probe.factors, seed, Layout::PROBE, 0)
 }
 
+/// Where probes are planned: a hunt, on a revision.
+#[derive(Clone)]
+pub(super) struct Planner {
+    pub(super) writer: Writer,
+    pub(super) hunt: i64,
+    pub(super) revision: RevisionId,
+    pub(super) master: MasterSeed,
+    pub(super) nonce: HuntNonce,
+    /// The factors of `[factors]`.
+    pub(super) factors: Vec<Factor>,
+}
+
+impl Planner {
+    /// Makes a batch durable, from this place in the hunt's stream of shards on. Returns the rows of its shards with
+    /// what each runs.
+    ///
+    /// # Errors
+    /// When the record is broken.
+    pub(super) async fn plan(
+        &self,
+        asked: Asked,
+        first: i64,
+    ) -> Result<Vec<(i64, PlannedProbe)>, StoreError> {
+        let probes = (asked.first..).zip(first..).zip(asked.probes);
+        let planned = probes.map(|((place, plan_index), probe)| {
+            let seed = IterationSeed::of_probe(self.master, self.nonce, asked.question.0, place);
+            PlannedProbe {
+                place,
+                factors: levels(&self.factors, &probe, seed),
+                plan_index,
+                seed: seed.0,
+                probe,
+            }
+        });
+        let batch = ProbeBatch {
+            hunt: self.hunt,
+            revision: self.revision,
+            question: asked.question,
+            opened: asked.opened,
+            at: SystemClock.now(),
+            probes: planned.collect(),
+        };
+        let shards = self.writer.plan_probes(&batch).await?;
+        Ok(shards.into_iter().zip(batch.probes).collect())
+    }
+}
+
 /// Returns what a worker gets for a planned probe.
-pub(super) fn assignment(shard: i64, planned: &PlannedProbe, predicted: Duration) -> Assignment {
+pub(super) fn assignment(
+    shard: i64,
+    planned: &PlannedProbe,
+    predicted: Duration,
+    of: Of,
+) -> Assignment {
     let (order, mut probing) = Probing::of(&planned.probe);
     probing.list_changes = planned.probe.question == Question::Locate;
     Assignment {
         shard,
         attempts: 0,
         order,
-        of: Of::Suite,
+        of,
         probe: Some(probing),
         cause: None,
         predicted,

@@ -20,11 +20,6 @@ mod case;
 mod chance;
 mod docket;
 mod flow;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the ledger offers a little more than the analyst asks for now"
-)]
 mod ledger;
 pub mod observation;
 mod question;

@@ -63,6 +63,13 @@ pub struct Dispatch<'a, S, R, F> {
     pub hear: F,
 }
 
+/// A shard that is over.
+struct Ended {
+    shard: i64,
+    is_probe: bool,
+    end: Result<ShardEnd, StoreError>,
+}
+
 /// How many shards in a row may be given up, per worker, before the hunt stops: more would only make a broken
 /// night longer, and each was tried several times.
 const BROKEN_IN_A_ROW: usize = 3;
@@ -83,7 +90,7 @@ where
         let mut idle = std::mem::take(&mut self.workers);
         let workers = idle.len();
         idle.reverse();
-        let mut busy: JoinSet<(Worker<R>, i64, Result<ShardEnd, StoreError>)> = JoinSet::new();
+        let mut busy: JoinSet<(Worker<R>, Ended)> = JoinSet::new();
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(500));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut stop = self.stop.subscribe();
@@ -108,10 +115,17 @@ where
                     }
                 };
                 let mut worker = idle.pop().expect("checked above");
-                let shard = assignment.shard;
+                let (shard, is_probe) = (assignment.shard, assignment.probe.is_some());
                 busy.spawn(async move {
                     let end = worker.run(assignment).await;
-                    (worker, shard, end)
+                    (
+                        worker,
+                        Ended {
+                            shard,
+                            is_probe,
+                            end,
+                        },
+                    )
                 });
             }
             if busy.is_empty() && !waits {
@@ -120,17 +134,24 @@ where
             let heard = tokio::select! {
                 Some(event) = self.events.recv() => (self.hear)(Some(event), busy.len()).await,
                 Some(done) = busy.join_next() => {
-                    let (worker, shard, end) = done.expect("a worker's task does not panic");
+                    let (worker, ended) = done.expect("a worker's task does not panic");
                     idle.push(worker);
-                    match end {
+                    match ended.end {
                         Err(error) => Err(error),
                         Ok(end) => {
-                            given_up = if end == ShardEnd::Done { 0 } else { given_up + 1 };
+                            // Probes go where the trouble is: one test that forges records spoils a row of them.
+                            given_up = match end {
+                                ShardEnd::Done => 0,
+                                _ if ended.is_probe => given_up,
+                                ShardEnd::Interrupted
+                                | ShardEnd::HostFailed
+                                | ShardEnd::Uncollected => given_up + 1,
+                            };
                             if let Some(bad) = too_bad(end, given_up, workers) {
                                 verdict.get_or_insert(bad);
                                 self.drain();
                             }
-                            self.source.ended(shard, end).await
+                            self.source.ended(ended.shard, end).await
                         }
                     }
                 }

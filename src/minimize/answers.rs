@@ -10,12 +10,16 @@ use crate::stats::special::real;
 
 /// ln of the odds at which a subset is taken to reproduce: wrongly at most once in 100.
 const LN_ACCEPT: f64 = 4.605_170_185_988_091;
+/// The same where a wrong yes would lose a member for good, or say that the test fails alone: once in 1,000.
+const LN_ACCEPT_PROOF: f64 = 6.907_755_278_982_137;
 /// Background rates below this cannot be told from none with the runs that anyone spends.
 const LEAST_BACKGROUND: f64 = 0.005;
 /// A failure that comes oftener than this by itself is no order dependence that this search could find.
 const MOST_BACKGROUND: f64 = 0.3;
-/// What the background that was expected at the start weighs, in runs: it comes from a handful of runs alone.
-const BACKGROUND_WEIGHT: f64 = 6.0;
+/// What the background that was expected at the start weighs, in runs. Much less, and a few rejections without a
+/// failure talk it down until chance failures are taken for the cause; much more, and a single unlucky run alone
+/// makes every question long.
+const BACKGROUND_WEIGHT: f64 = 20.0;
 /// What the rate that was expected at the start weighs, in runs.
 const WEIGHT: f64 = 4.0;
 /// Part of what an accepted subset showed that counts for the rate: others may reproduce at another one.
@@ -96,7 +100,9 @@ impl Answers {
         }
         let mean = (BACKGROUND_WEIGHT * self.first_background + real(failures))
             / (BACKGROUND_WEIGHT + real(trials));
-        self.background = mean.clamp(LEAST_BACKGROUND, MOST_BACKGROUND);
+        // What was rejected failed less than it does on average, or it would not have been rejected.
+        let least = LEAST_BACKGROUND.max(0.5 * self.first_background);
+        self.background = mean.max(least).min(MOST_BACKGROUND);
     }
 
     /// The rate at which a subset must reproduce to be told from the background: somewhat below the best guess, less so
@@ -126,7 +132,12 @@ impl Answers {
             Rejection::Passing => 0.05_f64.ln(),
             Rejection::Proof | Rejection::AfterFailure | Rejection::Whole => 0.01_f64.ln(),
         };
-        if ln >= LN_ACCEPT {
+        let accept = if subset.is_empty() || rejection == Rejection::Proof {
+            LN_ACCEPT_PROOF
+        } else {
+            LN_ACCEPT
+        };
+        if ln >= accept {
             Some(true)
         } else if ln <= reject {
             Some(false)

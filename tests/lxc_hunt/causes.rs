@@ -1,44 +1,146 @@
-//! Whole hunts that find out why: certified flags as `expected.toml` says, probes that survive a kill, hooks.
+//! Whole hunts that find out why: certified flags as `expected.toml` says, questions that survive a kill, hooks.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::support::World;
 use crate::support::truth::{Cause, Truth};
 
-/// Hunts a fixture until its questions are answered, and checks its certified flags against the truth.
-#[track_caller]
-fn explained(fixture: &str, iterations: &str) -> World {
+/// Makes a world whose hunts go on until every question is answered.
+fn curious(fixture: &str) -> World {
     let world = World::of(fixture);
     world.configure("\n[hunt]\nprobe_limit = 10.0\n");
-    let began = std::time::Instant::now();
-    let ended = world.expect(
-        0,
-        &[
-            "hunt",
-            "--iterations",
-            iterations,
-            "--workers",
-            "2",
-            "--seed",
-            "3",
-        ],
-    );
+    world
+}
+
+/// Checks the certified flags against the truth, and that every probe was answered once.
+#[track_caller]
+fn explained(world: &World, fixture: &str, said: &str) {
     println!(
-        "{fixture}: {:.1} s, {} shards, {} probes\n{}",
-        began.elapsed().as_secs_f64(),
-        world.number("SELECT count(*) FROM shard JOIN iteration ON iteration.id = iteration_id WHERE number >= 0"),
+        "{fixture}: {} shards, {} probes\n{said}",
+        world.number("SELECT count(*) FROM shard"),
         world.number("SELECT count(*) FROM probe"),
-        ended.stderr,
     );
     world.check();
     assert_eq!(
-        Cause::flagged(&world),
+        Cause::flagged(world),
         *Truth::of(fixture).causes(),
-        "{}",
-        ended.stderr
+        "{said}"
     );
-    world
+    let odd = world.rows(
+        "SELECT question_id, place, count(answer) FROM probe GROUP BY 1, 2 HAVING count(answer) <> 1",
+    );
+    assert_eq!(odd, Vec::<String>::new(), "question, place, answers");
+    // What was chosen is in no rate: trials of iterations alone are.
+    let counted = world.number("SELECT sum(trials) FROM tally");
+    let planned = world.number(
+        "SELECT sum(trials) FROM shard JOIN iteration ON iteration.id = iteration_id WHERE number >= 0",
+    );
+    assert_eq!(counted, planned);
+}
+
+/// Hunts a fixture until its questions are answered, and checks what was found.
+#[track_caller]
+fn found_out(fixture: &str, iterations: &str) {
+    let world = curious(fixture);
+    let hunt = [
+        "hunt",
+        "--iterations",
+        iterations,
+        "--workers",
+        "2",
+        "--seed",
+        "3",
+    ];
+    let ended = world.expect(0, &hunt);
+    explained(&world, fixture, &ended.stderr);
 }
 
 #[test]
 fn polluter_and_cleaner_are_certified_and_named() {
-    explained("polluter_victim", "16");
+    found_out("polluter_victim", "16");
+}
+
+#[test]
+fn state_setter_of_a_brittle_test_is_certified_and_named() {
+    found_out("needs_setter", "8");
+}
+
+#[test]
+fn coin_is_random_by_itself_and_blames_nobody() {
+    found_out("coin", "12");
+}
+
+#[test]
+fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
+    let world = curious("two_polluters");
+    let told = world.aside("told");
+    let on_flag = format!("cat >> '{0}'; echo >> '{0}'", told.display());
+    let hunt = [
+        "hunt",
+        "--iterations",
+        "20",
+        "--workers",
+        "2",
+        "--seed",
+        "3",
+        "--on-flag",
+        &on_flag,
+        "--fail-on",
+        "new",
+    ];
+    let answered = "SELECT count(*) FROM probe WHERE answer IS NOT NULL AND kind = 3";
+    let mut killed = world.start(&hunt);
+    killed.until("it has made its database", |_| {
+        world.database.exists()
+            && world.number("SELECT count(*) FROM sqlite_schema WHERE name = 'probe'") == 1
+    });
+    killed.until("it asks for certificates", |_| world.number(answered) >= 2);
+    killed.signal(Signal::KILL);
+    killed.wait();
+    let before = world.rows(
+        "SELECT question_id, place, answer FROM probe WHERE answer IS NOT NULL ORDER BY 1, 2",
+    );
+    let ended = world.expect(1, &hunt);
+    explained(&world, "two_polluters", &ended.stderr);
+    assert_eq!(world.number("SELECT count(*) FROM hunt"), 1);
+    for row in &before {
+        let [question, place, answer] = row.split('|').collect::<Vec<_>>()[..] else {
+            panic!("{row}");
+        };
+        let now = format!(
+            "SELECT answer FROM probe WHERE question_id = {question} AND place = {place} AND answer IS NOT NULL"
+        );
+        assert_eq!(world.rows(&now), [answer], "an answer is for ever");
+    }
+    let text = fs::read_to_string(told).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(last["verdict"], "od-victim");
+    assert_eq!(last["polluters"].as_array().unwrap().len(), 2);
+    let token = last["token"].as_str().unwrap();
+    ended.assert_says(&[&format!("replay {token} --repeat auto")]);
+    world.expect(1, &["replay", token, "--repeat", "auto"]);
+}
+
+#[test]
+fn hunt_without_time_for_questions_asks_none() {
+    let world = World::of("always_fails");
+    world.configure("\n[hunt]\nprobe_share = 0.0\n");
+    world.expect(
+        0,
+        &[
+            "hunt",
+            "--iterations",
+            "3",
+            "--workers",
+            "2",
+            "--probe-limit",
+            "0",
+        ],
+    );
+    world.check();
+    assert_eq!(world.number("SELECT count(*) FROM probe"), 0);
+    assert_eq!(world.number("SELECT count(*) FROM iteration"), 3);
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod changed;
+mod minimized;
 mod recorded;
 mod refused;
 mod shell;

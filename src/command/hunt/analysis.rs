@@ -5,7 +5,7 @@
 use std::{
     fmt::Write as _,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     command::{again::Again, roster::Asked},
     model::{Clock, Flag, Probe, QuestionId, Reply, SystemClock, TestId},
-    store::{FlagStart, RevisionId, StoreError, Writer},
+    store::{CanaryRow, FlagStart, PlannedProbe, RevisionId, StoreError, Writer},
     ui::Console,
 };
 
@@ -66,13 +66,47 @@ pub(super) struct Findings {
     pub(super) all: u64,
 }
 
-/// Who raises flags, and how they are told.
+impl Over {
+    pub(super) fn of(shard: i64, question: QuestionId, planned: PlannedProbe) -> Self {
+        Self {
+            shard,
+            question,
+            place: planned.place,
+            probe: planned.probe,
+        }
+    }
+}
+
+/// How the canary stands: written by its own analysis, read by that of the suite.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CanaryState(Arc<Mutex<Option<CanaryRow>>>);
+
+impl CanaryState {
+    /// Starts with what an earlier process knew.
+    pub(super) fn known(row: Option<CanaryRow>) -> Self {
+        Self(Arc::new(Mutex::new(row)))
+    }
+
+    fn row(&self) -> MutexGuard<'_, Option<CanaryRow>> {
+        // It is replaced as a whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who raises flags.
 pub(super) struct Herald {
     pub(super) hunt: i64,
     pub(super) revision: RevisionId,
+    pub(super) workers: u16,
+    /// How they are told; `None` for the canary, whose flags are nobody's business.
+    pub(super) voice: Option<Voice>,
+    pub(super) canary: CanaryState,
+}
+
+/// How flags are told.
+pub(super) struct Voice {
     /// Name of the suite.
     pub(super) suite: String,
-    pub(super) workers: u16,
     pub(super) console: Console,
     pub(super) again: Again,
     pub(super) hooks: Hooks,
@@ -88,7 +122,7 @@ pub(super) struct Analysis {
     pub(super) flags: Arc<AtomicU64>,
     /// Rung when there is a batch, and when there will be none.
     pub(super) wake: Arc<Notify>,
-    task: JoinHandle<(Hooks, Result<Findings, StoreError>)>,
+    task: JoinHandle<(Option<Voice>, Result<Findings, StoreError>)>,
 }
 
 impl Analysis {
@@ -157,7 +191,7 @@ impl Analysis {
     }
 
     /// Waits until everything that was told is thought through and recorded.
-    pub(super) async fn close(self) -> (Hooks, Result<Findings, StoreError>) {
+    pub(super) async fn close(self) -> (Option<Voice>, Result<Findings, StoreError>) {
         let Self { told, task, .. } = self;
         drop(told);
         task.await.expect("the analysis does not panic")
@@ -192,13 +226,13 @@ impl Thinker {
         start: DeskStart,
         hears: mpsc::UnboundedReceiver<Told>,
         failed: Arc<OnceLock<StoreError>>,
-    ) -> (Hooks, Result<Findings, StoreError>) {
+    ) -> (Option<Voice>, Result<Findings, StoreError>) {
         let done = self.follow(start, hears).await;
         if let Err(error) = &done {
             failed.get_or_init(|| error.clone());
             self.wake.notify_one();
         }
-        (self.herald.hooks, done)
+        (self.herald.voice, done)
     }
 
     async fn follow(
@@ -325,8 +359,17 @@ impl Thinker {
             return Ok(desk);
         }
         let (hunt, at) = (self.herald.hunt, SystemClock.now());
-        let (desk, (analysis, standings)) =
-            thought(desk, move |desk| Ok(desk.stands(hunt, at))).await?;
+        let is_canary = self.herald.voice.is_none();
+        let (desk, (mut analysis, standings, canary)) = thought(desk, move |desk| {
+            let (analysis, standings) = desk.stands(hunt, at);
+            let canary = is_canary.then(|| desk.canary()).transpose()?;
+            Ok((analysis, standings, canary))
+        })
+        .await?;
+        if canary.is_some() {
+            *self.herald.canary.row() = canary;
+        }
+        analysis.canary.clone_from(&self.herald.canary.row());
         self.writer.put_analysis(analysis, standings).await?;
         self.looked = Some(Instant::now());
         Ok(desk)
@@ -349,30 +392,29 @@ impl Herald {
             token: token.clone(),
         };
         writer.raise_flag(start).await?;
-        if !is_news {
-            return Ok(());
+        if let Some(voice) = self.voice.as_ref().filter(|_| is_news) {
+            voice.tell(self.hunt, &flag, handle.as_deref(), token.as_deref());
         }
-        let mut line = format!("flag    {}", news::sentence(&flag));
-        if let Some(handle) = &handle {
+        Ok(())
+    }
+}
+
+impl Voice {
+    /// Announces a flag in one line, and to the hook.
+    fn tell(&self, hunt: i64, flag: &Flag, handle: Option<&str>, token: Option<&str>) {
+        let mut line = format!("flag    {}", news::sentence(flag));
+        if let Some(handle) = handle {
             let show = self.again.with(&format!("show {handle}"));
             write!(line, ": {show}").expect("a text takes everything");
         }
-        if let Some(token) = &token {
+        if let Some(token) = token {
             let replay = format!("replay {token} --repeat auto");
             let replay = self.again.with(&replay);
             write!(line, "; {replay}").expect("a text takes everything");
         }
         self.console.note(&line);
-        self.hooks.flag(|| {
-            news::facts(
-                &self.suite,
-                self.hunt,
-                &flag,
-                handle.as_deref(),
-                token.as_deref(),
-            )
-        });
-        Ok(())
+        self.hooks
+            .flag(|| news::facts(&self.suite, hunt, flag, handle, token));
     }
 }
 

@@ -11,14 +11,14 @@ use super::{
 };
 use crate::{
     command::{
-        probing,
+        canary, probing,
         roster::{Asked, Roster},
         tokens,
     },
     diagnose::{Analyst, Policy},
-    model::{Answer, Flag, Reply, ShardState, SuiteId, TestId, UnixMillis},
+    model::{Answer, Count, Flag, Outcome, Reply, ShardState, SuiteId, TestId, UnixMillis},
     plan::{Handles, MasterSeed, Row, Tests},
-    store::{AnalysisRow, Cursor, ProbeRow, QuestionRow, Reader, StoreError},
+    store::{AnalysisRow, CanaryRow, Cursor, ProbeRow, QuestionRow, Reader, StoreError},
     suite::Runner,
 };
 
@@ -66,6 +66,7 @@ pub(super) struct Loose {
 /// The analyst and what it reads.
 pub(super) struct Desk {
     reader: Reader,
+    runner: &'static dyn Runner,
     suite: SuiteId,
     tests: Arc<Tests>,
     roster: Roster,
@@ -110,6 +111,7 @@ impl Desk {
         let mut desk = Self {
             written: written.into_iter().map(|row| row.flag).map(keyed).collect(),
             reader,
+            runner,
             suite: start.suite,
             tests: start.tests,
             roster,
@@ -315,6 +317,25 @@ impl Desk {
             suspected: self.analyst.suspected(),
         };
         (row, standings.collect())
+    }
+
+    /// Returns how the canary stands, where this is its own desk.
+    pub(super) fn canary(&self) -> Result<CanaryRow, StoreError> {
+        let canary = self.runner.canary();
+        let coin = self.reader.outcomes_of(self.suite, canary.coin())?;
+        let failures = coin.sum(Outcome::is_failing);
+        let seen = canary::Seen {
+            iterations: self.evidence.iterations(),
+            coin: Count {
+                failures,
+                trials: failures + coin.of(Outcome::Passed),
+            },
+        };
+        let state = canary::state(canary, seen, &self.analyst.flags());
+        Ok(CanaryRow {
+            state: state.word().to_owned(),
+            why: state.why().map(str::to_owned),
+        })
     }
 
     /// Returns the seconds of workers that the iterations of this hunt took.

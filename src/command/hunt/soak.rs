@@ -7,7 +7,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{opening::Goal, source::Mixed};
+use super::{
+    opening::Goal,
+    source::{Aside, Mixed},
+};
 use crate::{
     command::{
         Context,
@@ -101,7 +104,7 @@ pub(super) async fn dispatch(
         draining,
     };
     let open = source.stream.open.counters.clone();
-    let (probes, flags) = (source.probes.clone(), source.analysis.flags.clone());
+    let (asides, flags) = (source.asides.clone(), source.analysis.flags.clone());
     let wake = Arc::clone(&source.analysis.wake);
     let dispatched = Dispatch {
         source,
@@ -111,8 +114,9 @@ pub(super) async fn dispatch(
         wake,
         hear: async |event: Option<Event>, busy: usize| {
             if let Some(event) = event {
-                if event.shard().is_some_and(|shard| probes.contains(shard)) {
-                    tally.probes += u64::from(matches!(event, Event::SegmentEnded { .. }));
+                if let Some(aside) = event.shard().and_then(|shard| asides.of(shard)) {
+                    let is_over = matches!(event, Event::SegmentEnded { .. });
+                    tally.probes += u64::from(is_over && aside == Aside::Probe);
                     return Ok(());
                 }
                 tell(console, tally, &event);

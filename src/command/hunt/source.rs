@@ -1,47 +1,78 @@
-//! What a hunt's workers get: the questions of the analysis first, which keep to their share of the time by
-//! themselves, then the iterations. When no iteration is left, what is open still.
+//! What a hunt's workers get: now and then the canary, the questions of the analysis, which keep to their share of the
+//! time by themselves, then the iterations. When no iteration is left, what is open still.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use super::analysis::{Analysis, Over};
+use tokio::time::Instant;
+
+use super::{
+    analysis::{Analysis, Findings, Over, Voice},
+    cage::{self, Cage, CageStart},
+};
 use crate::{
-    command::{probing, roster::Asked, stream::Stream},
-    execute::{Assignment, Next, ShardEnd, Source},
-    model::{Clock, SystemClock},
-    plan::IterationSeed,
-    store::{PlannedProbe, ProbeBatch, StoreError},
+    command::{
+        probing::{self, Planner},
+        roster::Asked,
+        stream::Stream,
+    },
+    execute::{Assignment, Next, Of, ShardEnd, Source},
+    store::StoreError,
 };
 
-/// Rows of the shards that are probes, for whoever counts only iterations.
+/// A shard that is no part of an iteration of the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aside {
+    /// A probe.
+    Probe,
+    /// Of the canary.
+    Canary,
+}
+
+/// The shards that are no part of an iteration, by row, for whoever counts only those.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ProbeShards(Arc<Mutex<BTreeSet<i64>>>);
+pub(super) struct Asides(Arc<Mutex<BTreeMap<i64, Aside>>>);
 
-impl ProbeShards {
-    /// Is this shard a probe?
-    pub(super) fn contains(&self, shard: i64) -> bool {
-        self.lock().contains(&shard)
+impl Asides {
+    /// Returns what a shard is, unless it is part of an iteration.
+    pub(super) fn of(&self, shard: i64) -> Option<Aside> {
+        self.lock().get(&shard).copied()
     }
 
-    fn insert(&self, shard: i64) {
-        self.lock().insert(shard);
+    fn insert(&self, shard: i64, aside: Aside) {
+        self.lock().insert(shard, aside);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<i64>> {
-        // A set of numbers is whole after every step.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i64, Aside>> {
+        // A map of numbers is whole after every step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The canary's hunt: begun when its first run is due.
+enum Canary {
+    /// Not yet.
+    Waits(Box<CageStart>),
+    /// Under way.
+    Lives(Box<Cage>),
+    /// Nothing any more.
+    Gone,
 }
 
 /// Iterations and probes.
 pub(super) struct Mixed {
     pub(super) stream: Stream,
     pub(super) analysis: Analysis,
+    pub(super) asides: Asides,
+    planner: Planner,
     /// Share of the time that the iterations took, for open questions after them.
-    pub(super) probe_limit: f64,
-    pub(super) probes: ProbeShards,
+    probe_limit: f64,
+    canary: Canary,
+    began: Instant,
+    workers: u32,
     /// Planned and not given out.
     queue: VecDeque<Assignment>,
     /// Given out or about to be, by row.
@@ -53,13 +84,31 @@ pub(super) struct Mixed {
 }
 
 impl Mixed {
-    pub(super) fn new(stream: Stream, analysis: Analysis, probe_limit: f64) -> Self {
+    pub(super) fn new(
+        stream: Stream,
+        analysis: Analysis,
+        canary: CageStart,
+        probe_limit: f64,
+        workers: u16,
+    ) -> Self {
+        let planner = Planner {
+            writer: stream.writer.clone(),
+            hunt: stream.hunt,
+            revision: stream.revision,
+            master: stream.campaign.master,
+            nonce: stream.campaign.nonce,
+            factors: stream.factors.clone(),
+        };
         Self {
             told: stream.closed(),
             stream,
             analysis,
+            asides: Asides::default(),
+            planner,
             probe_limit,
-            probes: ProbeShards::default(),
+            canary: Canary::Waits(Box::new(canary)),
+            began: Instant::now(),
+            workers: u32::from(workers),
             queue: VecDeque::new(),
             asked: BTreeMap::new(),
             finishing: false,
@@ -68,46 +117,47 @@ impl Mixed {
 
     /// Makes a batch durable and queues it.
     async fn plan(&mut self, asked: Asked) -> Result<(), StoreError> {
-        let campaign = &self.stream.campaign;
-        let (master, nonce) = (campaign.master, campaign.nonce);
+        let question = asked.question;
         let first = self.stream.places(asked.probes.len());
-        let probes = (asked.first..).zip(first..).zip(asked.probes);
-        let planned: Vec<PlannedProbe> = probes
-            .map(|((place, plan_index), probe)| {
-                let seed = IterationSeed::of_probe(master, nonce, asked.question.0, place);
-                PlannedProbe {
-                    place,
-                    factors: probing::levels(&self.stream.factors, &probe, seed),
-                    plan_index,
-                    seed: seed.0,
-                    probe,
-                }
-            })
-            .collect();
-        let batch = ProbeBatch {
-            hunt: self.stream.hunt,
-            revision: self.stream.revision,
-            question: asked.question,
-            opened: asked.opened,
-            at: SystemClock.now(),
-            probes: planned,
-        };
-        let shards = self.stream.writer.plan_probes(&batch).await?;
-        for (shard, planned) in shards.into_iter().zip(batch.probes) {
-            let whole: Vec<_> = planned.probe.processes.concat();
-            let predicted = self.stream.predicted(&whole);
-            self.probes.insert(shard);
-            self.queue
-                .push_back(probing::assignment(shard, &planned, predicted));
-            let over = Over {
-                shard,
-                question: asked.question,
-                place: planned.place,
-                probe: planned.probe,
-            };
-            self.asked.insert(shard, over);
+        for (shard, planned) in self.planner.plan(asked, first).await? {
+            let predicted = self.stream.predicted(&planned.probe.processes.concat());
+            self.asides.insert(shard, Aside::Probe);
+            let assignment = probing::assignment(shard, &planned, predicted, Of::Suite);
+            self.queue.push_back(assignment);
+            self.asked.insert(shard, Over::of(shard, question, planned));
         }
         Ok(())
+    }
+
+    /// Returns a run of the canary, when it is its turn.
+    async fn canary(&mut self) -> Result<Option<Assignment>, StoreError> {
+        let time = self.began.elapsed() * self.workers;
+        match std::mem::replace(&mut self.canary, Canary::Gone) {
+            Canary::Waits(start) if cage::is_due(Duration::ZERO, 0, time) => {
+                self.canary = Canary::Lives(Box::new(Cage::open(*start).await?));
+            }
+            as_it_was @ (Canary::Waits(_) | Canary::Lives(_) | Canary::Gone) => {
+                self.canary = as_it_was;
+            }
+        }
+        match &mut self.canary {
+            Canary::Lives(cage) if cage.is_due(time) => {
+                let assignment = cage.next().await?;
+                self.asides.insert(assignment.shard, Aside::Canary);
+                Ok(Some(assignment))
+            }
+            Canary::Lives(_) | Canary::Waits(_) | Canary::Gone => Ok(None),
+        }
+    }
+
+    /// Ends the analyses, once no shard is under way.
+    pub(super) async fn close(self) -> (Option<Voice>, Result<Findings, StoreError>) {
+        let canary = match self.canary {
+            Canary::Lives(cage) => cage.close().await,
+            Canary::Waits(_) | Canary::Gone => Ok(()),
+        };
+        let (voice, findings) = self.analysis.close().await;
+        (voice, canary.and(findings))
     }
 
     /// Tells the analysis how far the iterations are closed, if that is news.
@@ -122,6 +172,9 @@ impl Mixed {
 
 impl Source for Mixed {
     async fn next(&mut self) -> Result<Next, StoreError> {
+        if let Some(assignment) = self.canary().await? {
+            return Ok(Next::Shard(Box::new(assignment)));
+        }
         loop {
             if let Some(assignment) = self.queue.pop_front() {
                 return Ok(Next::Shard(Box::new(assignment)));
@@ -146,6 +199,11 @@ impl Source for Mixed {
     }
 
     async fn ended(&mut self, shard: i64, end: ShardEnd) -> Result<(), StoreError> {
+        if let Canary::Lives(cage) = &mut self.canary
+            && cage.ended(shard, end)
+        {
+            return Ok(());
+        }
         match (self.asked.remove(&shard), end) {
             // It runs again on resume, as it was planned.
             (Some(_), ShardEnd::Interrupted) => {}

@@ -303,7 +303,7 @@ impl Inquiry {
         for (shard, planned) in shards.into_iter().zip(planned) {
             let all = planned.probe.processes.iter().flatten();
             let predicted = self.predicted(all);
-            let assignment = probing::assignment(shard, &planned, predicted);
+            let assignment = probing::assignment(shard, &planned, predicted, Of::Suite);
             self.state.queue.push_back(assignment);
             let flying = Flying::Probe {
                 question: asked.question,

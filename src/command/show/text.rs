@@ -82,7 +82,7 @@ pub(super) fn lines(card: &Card) -> Vec<String> {
         let safe = some.iter().map(|one| escape::terminal(one.as_bytes()));
         safe.collect()
     };
-    lines.add("ruled out", sentences(card.ruled_out()));
+    lines.add("excluded", sentences(card.ruled_out()));
     if let Some(settles) = card
         .found
         .as_ref()

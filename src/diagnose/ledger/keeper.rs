@@ -16,11 +16,7 @@ use super::{
 use crate::{
     diagnose::observation::{FactorDomain, Levels, Observation, Universe},
     model::Count,
-    stats::{
-        Cell, Curve, Tables,
-        mass::{Unseen, unseen},
-        share::Shared,
-    },
+    stats::{Cell, Curve, Tables, share::Shared},
 };
 
 /// Bets are kept from this many failures on: with fewer, no e-value of a mean over candidates gets anywhere.
@@ -245,17 +241,6 @@ impl Ledger {
         self.listed.iter().any(|listed| !listed)
     }
 
-    /// Returns what can be said of failures not yet seen; `None` before the first iteration.
-    pub(crate) fn unseen(&self) -> Option<Unseen> {
-        let failed = |times: u64| {
-            let failing = self.failing.iter();
-            failing
-                .filter(|test| self.soak(**test).failures == times)
-                .count() as u64
-        };
-        unseen(self.iterations, failed(1), failed(2))
-    }
-
     /// Returns the evidence of the runs that none of `groups` precedes completely, in whatever order.
     pub(crate) fn residual(&self, victim: u32, groups: &[Vec<u32>]) -> Evidence {
         let mut evidence = Evidence::of(self.modules.len());
@@ -290,17 +275,6 @@ impl Ledger {
     pub(crate) fn prefix(&self, victim: u32, run: usize) -> Vec<u32> {
         let run = &self.runs(victim)[run];
         self.segment_of(run).before(run.place).collect()
-    }
-
-    /// Returns the tests that passing runs clear, the surest first: often before the victim when it passed, seldom
-    /// when it failed.
-    pub(crate) fn cleared(&self, victim: u32) -> Vec<u32> {
-        self.by_clearance(victim, |cell| cell)
-    }
-
-    /// The same of state-setters: often before the victim when it failed, seldom when it passed.
-    pub(crate) fn cleared_of_setting(&self, victim: u32) -> Vec<u32> {
-        self.by_clearance(victim, Cell::swapped)
     }
 
     /// Returns ln of the e-value against "whether it fails does not depend on what ran before"; minus infinity
@@ -338,11 +312,6 @@ impl Ledger {
         self.filter.bursts(&self.history)
     }
 
-    /// Returns the number of iterations that are counted.
-    pub(crate) fn iterations(&self) -> u64 {
-        self.iterations
-    }
-
     /// Was the process of a segment ever lost while this test ran?
     pub(crate) fn is_struck(&self, test: u32) -> bool {
         self.struck.binary_search(&test).is_ok()
@@ -368,20 +337,6 @@ impl Ledger {
 
     fn segment_of(&self, run: &Run) -> &Segment {
         &self.history[run.segment as usize]
-    }
-
-    fn by_clearance(&self, victim: u32, read: impl Fn(Cell) -> Cell) -> Vec<u32> {
-        let Some(suspect) = self.suspects.get(&victim) else {
-            return Vec::new();
-        };
-        let mut cleared: Vec<(i64, u32)> = (0..)
-            .zip(&suspect.evidence.before)
-            .map(|(test, cell)| (test, read(*cell)))
-            .filter(|(test, cell)| *test != victim && cell.passed > 0)
-            .map(|(test, cell)| (3 * i64::from(cell.failed) - i64::from(cell.passed), test))
-            .collect();
-        cleared.sort_unstable();
-        cleared.into_iter().map(|(_, test)| test).collect()
     }
 
     /// Adds new segments to the totals. Returns whether a test was struck.

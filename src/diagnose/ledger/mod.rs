@@ -23,8 +23,7 @@ mod posterior;
 mod tests;
 mod window;
 
-pub(crate) use crate::stats::Cell;
-pub(crate) use evidence::{Evidence, LevelCell, Run};
+pub(crate) use evidence::Evidence;
 pub(crate) use filter::Burst;
 pub(crate) use keeper::Ledger;
-pub(crate) use posterior::{Active, Best, Family, Posterior};
+pub(crate) use posterior::{Active, Family, Posterior};

@@ -3,12 +3,12 @@
 use super::world::{Made, factors, free, iterate, layout, universe};
 use crate::{
     diagnose::{
-        ledger::{Active, Cell, Family, Ledger},
+        ledger::{Active, Family, Ledger},
         observation::{Showed, Shown},
     },
     model::{Design, Grouping},
     plan::Origin,
-    stats::chance::Chance,
+    stats::{Cell, chance::Chance},
 };
 
 /// A segment of one worker: tests with start and length, all passing but `fails`.

@@ -3,11 +3,11 @@
 use super::world::{factors, free, iterate, layout, universe};
 use crate::{
     diagnose::{
-        ledger::{Active, Cell, Family, Ledger, Posterior},
+        ledger::{Active, Family, Ledger, Posterior},
         observation::Showed,
     },
     model::{Design, Grouping},
-    stats::chance::Chance,
+    stats::{Cell, chance::Chance},
 };
 
 const TESTS: u32 = 120;

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use super::world::{Made, factors, free, iterate, layout, universe};
 use crate::{
     diagnose::{
-        ledger::{Cell, Evidence, Ledger},
+        ledger::{Evidence, Ledger},
         observation::Showed,
     },
     model::{Design, Grouping, Layout},
     plan::Origin,
-    stats::chance::Chance,
+    stats::{Cell, chance::Chance},
 };
 
 const TESTS: u32 = 14;
