@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use soakhound::diagnose::{Analyst, Batch, FactorDomain, Observation, Policy, Showed, Shown};
 use soakhound::model::{
-    Answer, Count, Flag, Layout, Opened, Probe, QuestionId, Recorded, Reply, TestId, Verdict,
+    Answer, Count, Flag, Layout, Opened, Probe, Question, QuestionId, Recorded, Reply, TestId,
+    Verdict,
 };
 use soakhound::plan::{Campaign, Cycle, HuntNonce, MasterSeed, Origin, Planned, Trial, assign};
 
@@ -102,6 +103,8 @@ pub(crate) struct Found {
     /// Executions of probes by the test that they were about.
     pub(crate) by_victim: BTreeMap<u32, u64>,
     pub(crate) attempts: u64,
+    /// Questions that were opened, by kind.
+    pub(crate) questions: BTreeMap<Question, u64>,
     pub(crate) kills: u64,
     /// Certified flags that a restart lost or changed.
     pub(crate) lost_by_kills: u64,
@@ -356,6 +359,7 @@ impl<'a> Hunt<'a> {
         assert!(!batch.probes.is_empty(), "a batch holds no probe");
         if let Some(opened) = batch.opened {
             let victim = self.indexes[&opened.victim];
+            *self.found.questions.entry(opened.question).or_default() += 1;
             let asked = Asked {
                 opened,
                 victim,
