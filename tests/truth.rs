@@ -96,6 +96,34 @@ fn an_intermittent_test_is_found() {
 }
 
 #[test]
+fn either_of_two_setters_of_a_brittle_test_is_found() {
+    assert_found(Scenario::BrittleEither, 100, 80, &[1]);
+}
+
+#[test]
+fn a_polluter_is_found_behind_a_background_of_failures() {
+    assert_found(Scenario::Ndod, 100, 150, &[1]);
+}
+
+#[test]
+fn levels_of_factors_are_found() {
+    // By seed: time zone, throttle at half the rate, a listed hash switch.
+    assert_found(Scenario::Environment, 80, 80, &[3, 4, 5]);
+    assert_found(Scenario::HashSeed, 80, 80, &[1]);
+}
+
+#[test]
+fn a_test_that_fails_unless_it_is_first_or_when_much_ran_before_names_nobody() {
+    assert_found(Scenario::First, 80, 60, &[1]);
+    assert_found(Scenario::Position, 80, 120, &[1]);
+}
+
+#[test]
+fn a_regression_within_the_hunt_is_found() {
+    assert_found(Scenario::Regression, 80, 120, &[1]);
+}
+
+#[test]
 fn a_broken_test_is_found() {
     assert_found(Scenario::Broken, 60, 30, &[1]);
 }

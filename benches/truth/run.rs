@@ -111,13 +111,14 @@ fn night(scenario: Scenario, tests: u32, iterations: u64, seed: u64, options: &O
     }
     if options.verbose {
         notes.push(format!(
-            "  seed {seed}: attempts {}, probes {} in {} containers, systemic {}, {:.1} h, kills {}",
+            "  seed {seed}: attempts {}, probes {} in {} containers, systemic {}, {:.1} h, kills {}; {:?}",
             found.attempts,
             found.probe_executions,
             found.probe_containers,
             found.systemic,
             found.clock / 3600.0,
-            found.kills
+            found.kills,
+            found.questions
         ));
     }
     Night {

@@ -177,14 +177,17 @@ JOIN word AS design ON design.kind = 'design' AND design.code = iteration.design
 LEFT JOIN word AS ending ON ending.kind = 'segment end' AND ending.code = segment."end"
 LEFT JOIN test AS running ON running.id = segment.running_id;
 
--- For the sqlite3 shell: every probe in words, with the order that it asks for.
+-- For the sqlite3 shell: every probe in words, with the order that it asks for. No syntax here is newer than
+-- SQLite 3.38: a shell that cannot read one view cannot read the database.
 CREATE VIEW probes AS
 SELECT question.number AS question, probe.place AS place, probe.shard_id AS shard, CAST(victim.name AS TEXT) AS test,
        kind.word AS asks, probe.block AS block, arm.word AS arm, answer.word AS answer, initial.word AS first,
        CAST(died.name AS TEXT) AS died_in, probe.seconds AS seconds,
-       (SELECT group_concat(CAST(test.name AS TEXT), char(10) ORDER BY shard_order.place)
-        FROM shard_order JOIN test ON test.id = shard_order.test_id
-        WHERE shard_order.shard_id = probe.shard_id) AS runs
+       (SELECT group_concat(ordered.name, char(10))
+        FROM (SELECT CAST(test.name AS TEXT) AS name
+              FROM shard_order JOIN test ON test.id = shard_order.test_id
+              WHERE shard_order.shard_id = probe.shard_id
+              ORDER BY shard_order.place) AS ordered) AS runs
 FROM probe
 JOIN question ON question.id = probe.question_id
 JOIN test AS victim ON victim.id = probe.victim_id

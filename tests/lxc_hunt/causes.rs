@@ -24,11 +24,19 @@ fn explained(world: &World, fixture: &str, said: &str) {
         world.number("SELECT count(*) FROM probe"),
     );
     world.check();
-    assert_eq!(
-        Cause::flagged(world),
-        *Truth::of(fixture).causes(),
-        "{said}"
-    );
+    let (mut found, mut truth) = (Cause::flagged(world), Truth::of(fixture).causes().clone());
+    for (test, cause) in &mut found {
+        // Who cleans up is asked only where the record shows somebody do it: what is named must be true.
+        let named = cause.groups.remove("cleaner").unwrap_or_default();
+        let cleaners = truth
+            .get_mut(test)
+            .and_then(|cause| cause.groups.remove("cleaner"));
+        assert!(
+            named.is_subset(&cleaners.unwrap_or_default()),
+            "{test}: {named:?}"
+        );
+    }
+    assert_eq!(found, truth, "{said}");
     let odd = world.rows(
         "SELECT question_id, place, count(answer) FROM probe GROUP BY 1, 2 HAVING count(answer) <> 1",
     );
@@ -36,12 +44,13 @@ fn explained(world: &World, fixture: &str, said: &str) {
     // What was chosen is in no rate: trials of iterations alone are.
     let counted = world.number("SELECT sum(trials) FROM tally");
     let planned = world.number(
-        "SELECT sum(trials) FROM shard JOIN iteration ON iteration.id = iteration_id WHERE number >= 0",
+        "SELECT sum(trials) FROM shard JOIN iteration ON iteration.id = iteration_id WHERE iteration.number >= 0",
     );
     assert_eq!(counted, planned);
 }
 
-/// Hunts a fixture until its questions are answered, and checks what was found.
+/// Hunts a fixture until its questions are answered, and checks what was found. No seed decides the orders alone, so
+/// `iterations` are so many that each cause shows but for one time in ten thousand.
 #[track_caller]
 fn found_out(fixture: &str, iterations: &str) {
     let world = curious(fixture);
@@ -60,7 +69,7 @@ fn found_out(fixture: &str, iterations: &str) {
 
 #[test]
 fn polluter_and_cleaner_are_certified_and_named() {
-    found_out("polluter_victim", "16");
+    found_out("polluter_victim", "40");
 }
 
 #[test]
@@ -70,7 +79,7 @@ fn state_setter_of_a_brittle_test_is_certified_and_named() {
 
 #[test]
 fn coin_is_random_by_itself_and_blames_nobody() {
-    found_out("coin", "12");
+    found_out("coin", "30");
 }
 
 #[test]
@@ -81,7 +90,7 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
     let hunt = [
         "hunt",
         "--iterations",
-        "20",
+        "60",
         "--workers",
         "2",
         "--seed",
@@ -105,7 +114,10 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
     );
     let ended = world.expect(1, &hunt);
     explained(&world, "two_polluters", &ended.stderr);
-    assert_eq!(world.number("SELECT count(*) FROM hunt"), 1);
+    assert_eq!(
+        world.number("SELECT count(*) FROM hunt WHERE suite_id = 1"),
+        1
+    );
     for row in &before {
         let [question, place, answer] = row.split('|').collect::<Vec<_>>()[..] else {
             panic!("{row}");

@@ -68,7 +68,7 @@ fn many_containers_at_once_fit_into_a_hunt_and_leave_nothing() {
         "test_it.py",
         "import time\ndef test_it():\n    time.sleep(1000)\n",
     )]);
-    world.configure("[hunt]\nci_shards = 1\n[limits]\nmemory = \"128MiB\"\n");
+    world.configure("ci_shards = 1\n[limits]\nmemory = \"128MiB\"\n");
     let mut hunt = world.start(&["hunt", "--workers", &workers.to_string()]);
     hunt.until("all of them run", |hunt| {
         let inside = hunt
@@ -100,7 +100,7 @@ fn many_containers_at_once_fit_into_a_hunt_and_leave_nothing() {
 fn long_row_of_containers_leaves_nothing_behind() {
     let containers = number("SOAKHOUND_IN_A_ROW", 100);
     let world = World::with_files(&[("test_it.py", "def test_it():\n    pass\n")]);
-    world.configure("[hunt]\nci_shards = 1\n");
+    world.configure("ci_shards = 1\n");
     let mut hunt = world.start(&["hunt", "--workers", "2"]);
     let closed = |world: &World| {
         let closed = world.number("SELECT count(*) FROM segment WHERE \"end\" IS NOT NULL");

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::World;
 use crate::support::truth::Truth;
+use crate::support::{NO_QUESTIONS, World};
 
 /// Everything below a folder, with its contents.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -25,6 +25,7 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn hostile_suite_runs_to_its_end_names_every_offender_and_harms_nobody() {
     let world = World::of("hostile");
+    world.configure(NO_QUESTIONS);
     let before = contents(&world.project);
     let mut bystander = Command::new("sleep")
         .arg("600")

@@ -26,6 +26,9 @@ use left::Run;
 /// No command of these tests takes this long on a machine that is not stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// A hunt that asks no questions runs iterations alone.
+pub(crate) const NO_QUESTIONS: &str = "[hunt]\nprobe_share = 0.0\nprobe_limit = 0.0\n";
+
 /// A project in a folder of its own, a home of its own, and a database in neither.
 pub(crate) struct World {
     folder: TempDir,
@@ -69,12 +72,13 @@ impl World {
         world
     }
 
-    /// Makes a pytest suite of these files, called `made`.
+    /// Makes a pytest suite of these files, called `made`, whose hunts ask no questions. The configuration ends in
+    /// its section `[hunt]`.
     pub(crate) fn with_files(files: &[(&str, &str)]) -> Self {
         let world = Self::empty("project");
         world.write(
             "soakhound.toml",
-            "[suite]\nname = \"made\"\nrunner = \"pytest\"\n",
+            &format!("[suite]\nname = \"made\"\nrunner = \"pytest\"\n{NO_QUESTIONS}"),
         );
         for (path, text) in files {
             world.write(path, text);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use soakhound::diagnose::{Analyst, Batch, FactorDomain, Observation, Policy, Showed, Shown};
 use soakhound::model::{
-    Answer, Count, Flag, Layout, Opened, Probe, QuestionId, Recorded, Reply, TestId, Verdict,
+    Answer, Count, Flag, Layout, Opened, Probe, Question, QuestionId, Recorded, Reply, TestId,
+    Verdict,
 };
 use soakhound::plan::{Campaign, Cycle, HuntNonce, MasterSeed, Origin, Planned, Trial, assign};
 
@@ -31,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) probing: Probing,
     /// Does the soak end with the iteration in which a defective test first fails?
     pub(crate) until_failure: bool,
+    /// Does everything end when a certified flag names a test?
+    pub(crate) until_named: bool,
 }
 
 /// When probes run.
@@ -64,6 +67,7 @@ impl Setup {
             layouts: Layouts::All,
             probing: Probing::Meanwhile,
             until_failure: false,
+            until_named: false,
         }
     }
 }
@@ -94,9 +98,13 @@ pub(crate) struct Found {
     pub(crate) soak_executions: u64,
     pub(crate) probe_executions: u64,
     pub(crate) probe_containers: u64,
+    /// Explanations of planted tests at the end, by probability.
+    pub(crate) explanations: BTreeMap<u32, Vec<(String, f64)>>,
     /// Executions of probes by the test that they were about.
     pub(crate) by_victim: BTreeMap<u32, u64>,
     pub(crate) attempts: u64,
+    /// Questions that were opened, by kind.
+    pub(crate) questions: BTreeMap<Question, u64>,
     pub(crate) kills: u64,
     /// Certified flags that a restart lost or changed.
     pub(crate) lost_by_kills: u64,
@@ -222,6 +230,7 @@ struct Hunt<'a> {
     /// Tests whose neighbourhood matters, while they run: test, start, end, job.
     noise: Vec<(u32, f64, f64, u64)>,
     noisy: Vec<u32>,
+    has_named: bool,
     found: Found,
 }
 
@@ -274,6 +283,7 @@ impl<'a> Hunt<'a> {
             soaked_at: None,
             noise: Vec::new(),
             noisy: noisy.collect(),
+            has_named: false,
             found: Found::default(),
         }
     }
@@ -300,6 +310,9 @@ impl<'a> Hunt<'a> {
 
     /// What a free worker does: probes first, then shards; after the last iteration only probes, for a while.
     fn next_work(&mut self) -> Option<Work> {
+        if self.setup.until_named && self.has_named {
+            return None;
+        }
         if self.probes.is_empty() {
             let batch = match self.soaked_at {
                 _ if self.setup.probing == Probing::Never => None,
@@ -346,6 +359,7 @@ impl<'a> Hunt<'a> {
         assert!(!batch.probes.is_empty(), "a batch holds no probe");
         if let Some(opened) = batch.opened {
             let victim = self.indexes[&opened.victim];
+            *self.found.questions.entry(opened.question).or_default() += 1;
             let asked = Asked {
                 opened,
                 victim,
@@ -756,6 +770,7 @@ impl<'a> Hunt<'a> {
             if !flag.certified {
                 continue;
             }
+            self.has_named |= flag.names_another();
             let history = self.found.history.entry(test).or_default();
             history.push(Certified {
                 iteration: self.observed_iterations,
@@ -811,6 +826,11 @@ impl<'a> Hunt<'a> {
                 }
                 None => self.found.systemic += 1,
             }
+        }
+        for victim in self.found.seen.keys().copied() {
+            let mut explanations = self.analyst.standing(victim).explanations;
+            explanations.truncate(4);
+            self.found.explanations.insert(victim, explanations);
         }
         self.found.attempts = self.analyst.attempts();
         self.found.clock = self.clock;

@@ -273,11 +273,12 @@ pub(crate) fn describe(world: &World, found: &Found, scored: &Scored) -> String 
     });
     let count = found.seen.get(&scored.victim).copied().unwrap_or_default();
     format!(
-        "test {} {defect:?} failed {}/{}; probes {}; said {}",
+        "test {} {defect:?} failed {}/{}; probes {}; thinks {:?}; said {}",
         scored.victim,
         count.failures,
         count.trials,
         scored.all_executions,
+        found.explanations.get(&scored.victim),
         said.as_deref().unwrap_or("nothing")
     )
 }
