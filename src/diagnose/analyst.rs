@@ -448,7 +448,7 @@ impl Analyst {
         desk.looked = true;
         let soak = self.soak(victim);
         desk.again = Count {
-            failures: soak.failures + soak.failures / 4 + 1,
+            failures: soak.failures + soak.failures / 8 + 1,
             trials: soak.trials * 2 + 1,
         };
         self.cases.insert(victim, desk);

@@ -106,12 +106,16 @@ impl Case {
         self.closed.iter().rev().find(|inquiry| wanted(inquiry))
     }
 
+    /// Have the data doubled since this was asked?
+    pub(crate) fn is_old(inquiry: &Inquiry, soak: Count) -> bool {
+        let seen = inquiry.opening.seen;
+        soak.failures >= 2 * seen.failures.max(1) || soak.trials >= 2 * seen.trials.max(1)
+    }
+
     /// Was this asked already on data that have not doubled since?
     pub(crate) fn asked(&self, soak: Count, wanted: impl Fn(&Inquiry) -> bool) -> bool {
-        self.last(wanted).is_some_and(|inquiry| {
-            soak.failures < 2 * inquiry.opening.seen.failures.max(1)
-                && soak.trials < 2 * inquiry.opening.seen.trials.max(1)
-        })
+        self.last(wanted)
+            .is_some_and(|inquiry| !Self::is_old(inquiry, soak))
     }
 
     /// Returns the certified blocks of the latest closed question of this kind.

@@ -14,7 +14,7 @@ use super::{
     case::Case,
     ledger::{Active, Evidence, Family, Ledger, Posterior},
     observation::{Levels, Universe},
-    question::Conclusion,
+    question::{Conclusion, Inquiry},
     ranking,
     setup::{Alone, Certify, Opening, Search, Setup, Treatment, Wanted},
 };
@@ -27,6 +27,8 @@ pub(crate) use coin::FACT;
 
 /// Runs alone before anything else is asked.
 pub(crate) const FIRST_ALONE: u32 = 4;
+/// Certifications that may fail before a test waits until its data have doubled.
+const ATTEMPTS: usize = 3;
 /// Blocks that a certification may spend.
 const BLOCKS: u32 = 120;
 
@@ -99,7 +101,7 @@ impl<'a> Facts<'a> {
     fn alone(&self, runs: u32, batch: u32, failures: u32) -> Option<Plan> {
         let known = u32::try_from(self.case.alone.trials).unwrap_or(u32::MAX);
         let runs = runs.saturating_sub(known);
-        let impossible = |inquiry: &super::question::Inquiry| {
+        let impossible = |inquiry: &Inquiry| {
             inquiry.question == Question::Isolate
                 && inquiry.conclusion == Some(Conclusion::Impossible)
         };
@@ -170,7 +172,7 @@ impl<'a> Facts<'a> {
 
     /// A search for one more polluter or state-setter, unless the same search found nothing on like data.
     fn search(&self, wanted: Wanted, known: Vec<Vec<u32>>, first: Vec<u32>) -> Option<Plan> {
-        let again = |inquiry: &super::question::Inquiry| {
+        let again = |inquiry: &Inquiry| {
             inquiry.opening.setup.search().is_some_and(|search| {
                 search.wanted == wanted
                     && search.known.len() == known.len()
@@ -178,7 +180,7 @@ impl<'a> Facts<'a> {
                     && inquiry.conclusion == Some(Conclusion::NotFound)
             })
         };
-        if self.case.asked(self.soak, again) {
+        if self.case.asked(self.soak, again) || self.failed_attempts(wanted) >= ATTEMPTS {
             return None;
         }
         let first = if first.is_empty() && wanted == Wanted::Polluter {
@@ -203,6 +205,17 @@ impl<'a> Facts<'a> {
         ))
     }
 
+    /// Certifications of what a search found that did not hold, on data like those of now.
+    fn failed_attempts(&self, wanted: Wanted) -> usize {
+        let question = wanted.certified_as();
+        let attempts = self.case.closed.iter().filter(|inquiry| {
+            inquiry.question == question
+                && !matches!(inquiry.conclusion, Some(Conclusion::Certified(_)))
+                && !Case::is_old(inquiry, self.soak)
+        });
+        attempts.count()
+    }
+
     /// Polluters of other tests that ran before a failure of this one and were not tried by themselves yet.
     fn notorious_first(&self) -> Vec<u32> {
         let before = &self.evidence().before;
@@ -223,10 +236,8 @@ impl<'a> Facts<'a> {
 
     /// Certifies that the victim fails (or passes) after a group that a search found.
     fn certify(&self, question: Question, group: Vec<u32>, before: Vec<u32>) -> Option<Plan> {
-        let again = |inquiry: &super::question::Inquiry| {
-            inquiry.question == question && inquiry.treated_group() == Some(&group[..])
-        };
-        if self.case.asked(self.soak, again) {
+        let done = self.case.closed.iter().filter_map(Inquiry::claim);
+        if done.into_iter().any(|claim| claim.group == group) {
             return None;
         }
         let passes = question != Question::Polluter;

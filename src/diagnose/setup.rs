@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     minimize,
-    model::{Count, TestId},
+    model::{Count, Question, TestId},
     stats::BlocksOpening,
 };
 
@@ -24,6 +24,17 @@ pub(crate) enum Wanted {
     Setter,
     /// A test that makes the victim pass again, after its polluter.
     Cleaner,
+}
+
+impl Wanted {
+    /// Returns the question that certifies what is wanted.
+    pub(crate) fn certified_as(self) -> Question {
+        match self {
+            Self::Polluter => Question::Polluter,
+            Self::Setter => Question::Setter,
+            Self::Cleaner => Question::Cleaner,
+        }
+    }
 }
 
 /// What is fixed when a question is opened.

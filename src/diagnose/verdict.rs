@@ -15,6 +15,10 @@ use crate::{
 
 /// Recorded runs after which "it never passes" is believed though some test never ran before it.
 const RUNS_OF_BROKEN: u64 = 40;
+/// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
+const RARELY: u64 = 100;
+/// ... until it was seen to fail so often.
+const SURELY: u64 = 5;
 /// Runs, alone ones included, without a pass before a test is called broken.
 const FEWEST_OF_BROKEN: u64 = 5;
 
@@ -68,14 +72,13 @@ impl Facts<'_> {
             return Verdict::Nio;
         }
         let polluters = self.case.claims(Role::Polluter);
-        let without = alone.failures + self.case.clean_decoys().failures;
         let ln_e = |claims: &[Claim]| {
             claims
                 .iter()
                 .map(|claim| claim.blocks.ln_e)
                 .reduce(f64::max)
         };
-        if !polluters.is_empty() && without == 0 {
+        if !polluters.is_empty() && alone.failures == 0 {
             flag.ln_e = ln_e(&polluters);
             return Verdict::OdVictim;
         }
@@ -91,7 +94,7 @@ impl Facts<'_> {
         }
         if let Some((inquiry, blocks)) = self.case.certified(Question::Position) {
             flag.ln_e = Some(blocks.ln_e);
-            flag.threshold = Self::threshold(inquiry);
+            flag.threshold = self.threshold(inquiry);
             return Verdict::Position;
         }
         if !polluters.is_empty() {
@@ -130,18 +133,28 @@ impl Facts<'_> {
             Some(_) => true,
             None => !factors || alone.failures > 2 * FACT,
         };
-        alone.failures >= FACT && alone.failures < alone.trials && free
+        let often = alone.failures * RARELY >= alone.trials;
+        let seen = alone.failures + u64::from(self.evidence_of_victim().total.failed);
+        alone.failures >= FACT && alone.failures < alone.trials && free && (often || seen >= SURELY)
     }
 
-    /// The smallest number of tests before it in a treated run that failed.
-    fn threshold(inquiry: &Inquiry) -> Option<u32> {
-        match inquiry.opening.setup.certify()?.treatment {
-            Treatment::Many { many, .. } => Some(many),
+    /// The smallest number of tests that ran before it when it failed.
+    fn threshold(&self, inquiry: &Inquiry) -> Option<u32> {
+        let many = match inquiry.opening.setup.certify()?.treatment {
+            Treatment::Many { many, .. } => many,
             Treatment::Group(_)
             | Treatment::Twice
             | Treatment::Level { .. }
-            | Treatment::Beside(_) => None,
-        }
+            | Treatment::Beside(_) => return None,
+        };
+        let runs = &self.evidence_of_victim().runs;
+        let failed = runs.iter().filter(|run| run.failed).map(|run| run.rank);
+        Some(
+            failed
+                .filter(|rank| *rank > 0)
+                .min()
+                .map_or(many, |rank| rank.min(many)),
+        )
     }
 
     /// Groups, what is unnamed, recipe, reach, and what would settle it.
@@ -214,7 +227,12 @@ impl Facts<'_> {
             Role::StateSetter => rest.passed,
             Role::Polluter | Role::Cleaner | Role::Neighbour => rest.failed,
         };
-        u32::from(unexplained > 0)
+        // It passed alone, so what failed after decoys alone has a cause among them.
+        let after_decoys = match role {
+            Role::Polluter => self.case.clean_decoys().failures,
+            Role::StateSetter | Role::Cleaner | Role::Neighbour => 0,
+        };
+        u32::from(unexplained > 0 || after_decoys > 0)
     }
 
     fn reach(&self) -> Option<Reach> {

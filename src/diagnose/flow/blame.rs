@@ -23,12 +23,8 @@ const REDUCTION_RUNS: u32 = 300;
 impl Facts<'_> {
     /// Certifies what the latest search or reduction found, if that is still to be done.
     pub(super) fn certify_found(&self, wanted: Wanted) -> Option<Plan> {
-        let question = match wanted {
-            Wanted::Polluter => Question::Polluter,
-            Wanted::Setter => Question::Setter,
-            Wanted::Cleaner => Question::Cleaner,
-        };
-        let found = self.case.closed.iter().rev().find_map(|inquiry| {
+        let question = wanted.certified_as();
+        let found = |inquiry: &Inquiry| {
             let Some(Conclusion::Found(group)) = &inquiry.conclusion else {
                 return None;
             };
@@ -42,9 +38,17 @@ impl Facts<'_> {
                 Wanted::Polluter | Wanted::Setter => Vec::new(),
             };
             (search.wanted == wanted).then(|| (group.clone(), before))
-        });
-        let (group, before) = found?;
-        self.certify(question, group, before)
+        };
+        // What was found last, unless it was put to the test since.
+        for inquiry in self.case.closed.iter().rev() {
+            if inquiry.question == question {
+                return None;
+            }
+            if let Some((group, before)) = found(inquiry) {
+                return self.certify(question, group, before);
+            }
+        }
+        None
     }
 
     /// The smallest part of a run that showed the effect, among runs that no known group explains.
@@ -53,7 +57,9 @@ impl Facts<'_> {
             matches!(&inquiry.opening.setup, Setup::Reduce(reduce) if reduce.passes == passes)
                 && !matches!(inquiry.conclusion, Some(Conclusion::Found(_)))
         };
-        if self.case.asked(self.soak, again) {
+        let half_again =
+            |inquiry: &Inquiry| 2 * self.soak.failures >= 3 * inquiry.opening.seen.failures.max(1);
+        if self.case.last(again).is_some_and(|last| !half_again(last)) {
             return None;
         }
         let all = self.ledger.runs(self.victim);
@@ -130,7 +136,7 @@ impl Facts<'_> {
     }
 
     /// Weights from recorded runs alone: probes of single tests speak against each member of a group.
-    fn passive_weights(&self, search: &crate::diagnose::setup::Search<u32>) -> Vec<f64> {
+    pub(super) fn passive_weights(&self, search: &crate::diagnose::setup::Search<u32>) -> Vec<f64> {
         ranking::Source {
             universe: self.universe,
             ledger: self.ledger,

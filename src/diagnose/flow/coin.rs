@@ -3,18 +3,23 @@
 use super::{Facts, Plan, at_most, order, share};
 use crate::{
     diagnose::{
-        ledger::Family,
+        ledger::{Family, Posterior},
         observation::Levels,
         question::{Conclusion, Inquiry},
         setup::{Settings, Setup, Split, Wanted},
     },
     model::{Count, Question, Role},
+    stats::tournament::prior,
 };
 
 /// Failures alone that make failing alone a fact.
 pub(crate) const FACT: u64 = 2;
 /// Runs alone that may be spent on that.
 const MOST: u32 = 600;
+/// A test that failed less often than this in recorded runs gets fewer.
+const FEW: u32 = 3;
+/// How many.
+const MOST_OF_FEW: u32 = 200;
 /// How often the levels of a failing and of a passing run must repeat what they showed.
 const TIMES: u32 = 4;
 /// Probability from which a polluter on top of a background is searched for.
@@ -34,7 +39,12 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         return Some(plan);
     }
     if facts.case.alone.failures < FACT {
-        let most = at_most(8.0 / facts.rate(), MOST);
+        let most = if facts.evidence().total.failed < FEW {
+            MOST_OF_FEW
+        } else {
+            MOST
+        };
+        let most = at_most(14.0 / facts.rate(), most);
         return facts.alone(most, 8, 1).map(|plan| plan_until(plan, facts));
     }
     for wanted in [Wanted::Polluter, Wanted::Setter] {
@@ -69,6 +79,11 @@ fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
     {
         return Some(plan);
     }
+    if overlap_share(facts, &posterior) > LEVEL_FROM
+        && let Some(plan) = order::beside(facts, &posterior)
+    {
+        return Some(plan);
+    }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     if polluters.is_empty() && predecessor > SEARCH_FROM {
         return facts.search(Wanted::Polluter, polluters, Vec::new());
@@ -81,6 +96,22 @@ fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
         );
     }
     facts.follow_up(Role::Polluter)
+}
+
+/// Probability that a test elsewhere disturbs. Its failures alone say nothing against that: the same neighbour may
+/// have run beside those too.
+fn overlap_share(facts: &Facts<'_>, posterior: &Posterior) -> f64 {
+    let evidence = facts.evidence();
+    let best = posterior.best.overlap;
+    let cell = best.and_then(|test| evidence.overlap.get(test as usize));
+    let Some(cell) = cell.copied() else {
+        return 0.0;
+    };
+    let without = evidence.overlapped.without(cell);
+    let tests = u32::try_from(evidence.overlap.len()).unwrap_or(u32::MAX);
+    let odds = facts.tables.ln_bf(cell, without).exp() * prior::OVERLAP
+        / (f64::from(tests.max(1)) * prior::NOTHING);
+    odds / (1.0 + odds)
 }
 
 /// Do the levels of a failing run decide? First all settable factors together, then each by itself; then blocks.

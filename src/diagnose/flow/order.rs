@@ -6,7 +6,7 @@ use crate::{
         ledger::{Evidence, Family, Posterior},
         observation::Levels,
         question::{Conclusion, Inquiry},
-        setup::{Certify, Setup, Treatment, Wanted},
+        setup::{Certify, Search, Setup, Treatment, Wanted},
     },
     model::{Count, Question, Role},
     stats::{Direction, Kind},
@@ -22,6 +22,10 @@ const NOTHING_FROM: f64 = 0.2;
 const ALONE_MOST: u32 = 300;
 /// Immediate predecessors of failing runs that are tried when nothing else explains.
 const PREDECESSORS: usize = 8;
+/// Up to this number of tests before it, the other arm of a position has none.
+const FEW: u32 = 3;
+/// Failures from which a position is certified by more than half of all tests.
+const FAILURES_OF_MOST: u32 = 10;
 /// Suspects that fillers leave out.
 const AVOID: usize = 40;
 
@@ -29,6 +33,9 @@ const AVOID: usize = 40;
 pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
     if let Some(plan) = twice(facts) {
         return Some(plan);
+    }
+    if facts.evidence().total.failed == 0 {
+        return None;
     }
     if let Some(plan) = facts.certify_found(Wanted::Polluter) {
         return Some(plan);
@@ -95,7 +102,7 @@ pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
 /// Explanations by probability; the first that was not tried on like data.
 fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
     let posterior = facts.posterior();
-    if let Some(plan) = amount(facts, &posterior) {
+    if let Some(plan) = amount(facts) {
         return Some(plan);
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
@@ -124,9 +131,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
             }
             Idea::Level if share >= CHEAP_FROM => level(facts, &posterior),
             Idea::Beside if share >= CHEAP_FROM => beside(facts, &posterior),
-            Idea::Amount if share >= SEARCH_FROM => {
-                many(facts, posterior.best.position?, &posterior)
-            }
+            Idea::Amount if share >= SEARCH_FROM => many(facts, posterior.best.position?),
             Idea::Alone if share >= NOTHING_FROM => longer_alone(facts, evidence),
             Idea::Search
             | Idea::Adjacent
@@ -185,16 +190,16 @@ fn longer_alone(facts: &Facts<'_>, evidence: &Evidence) -> Option<Plan> {
 }
 
 /// A group beat nothing but not its decoys: it is how much ran.
-fn amount(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
+fn amount(facts: &Facts<'_>) -> Option<Plan> {
     let only_amount = facts
         .case
         .last(|inquiry| matches!(inquiry.conclusion, Some(Conclusion::OnlyAmount(_))))?;
     let size = only_amount.treated_group().map_or(1, <[u32]>::len);
-    many(facts, u32::try_from(size).unwrap_or(1), posterior)
+    many(facts, u32::try_from(size).unwrap_or(1))
 }
 
 /// Blocks of many fillers against few.
-fn many(facts: &Facts<'_>, threshold: u32, posterior: &Posterior) -> Option<Plan> {
+fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     let asked = |inquiry: &Inquiry| {
         inquiry.opening.setup.certify().is_some_and(|certify| {
             matches!(certify.treatment, Treatment::Many { many, .. } if many >= threshold)
@@ -204,29 +209,41 @@ fn many(facts: &Facts<'_>, threshold: u32, posterior: &Posterior) -> Option<Plan
         return None;
     }
     let known = facts.case.groups(Role::Polluter).concat();
-    let mut ranked: Vec<(f64, u32)> = posterior
-        .predecessor
-        .iter()
-        .copied()
+    let suspicion = facts.passive_weights(&Search {
+        wanted: Wanted::Polluter,
+        known: Vec::new(),
+        first: Vec::new(),
+        runs: 0,
+        executions: 0,
+    });
+    let mut ranked: Vec<(f64, u32)> = suspicion
+        .into_iter()
         .zip(0..)
         .filter(|(weight, _)| *weight > 0.0)
         .collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut avoid = known;
     let present = facts.universe.present.iter().filter(|here| **here).count();
-    let spare = present
-        .saturating_sub(threshold as usize * 2 + 2)
-        .min(AVOID);
+    let wanted = enough(facts, threshold);
+    // So many fillers hold most groups too: first look for one, and leave out all that might belong to it.
+    if wanted as usize > present / 2 {
+        if facts.evidence().total.failed < FAILURES_OF_MOST {
+            return None;
+        }
+        if let Some(plan) = facts.reduce(facts.evidence(), false, 0) {
+            return Some(plan);
+        }
+    }
+    let spare = present.saturating_sub(wanted as usize + 1).min(AVOID);
     avoid.extend(ranked.iter().take(spare).map(|(_, test)| *test));
     avoid.sort_unstable();
     avoid.dedup();
-    let margin = if threshold <= 3 { 0 } else { threshold / 8 + 5 };
     let left = u32::try_from(present.saturating_sub(avoid.len() + 1)).unwrap_or(u32::MAX);
-    let many = (threshold + margin).min(left);
+    let many = wanted.min(left);
     if many < threshold || many == 0 {
         return None;
     }
-    let few = if threshold <= 3 { 0 } else { threshold / 10 };
+    let few = if threshold <= FEW { 0 } else { threshold / 10 };
     let high = high_rate(facts, threshold);
     let mean = facts.mean_seconds();
     let cost = 7.0 / (high * high) * (f64::from(many + few) * mean + 3.0 * facts.cost_of(&[]));
@@ -241,6 +258,22 @@ fn many(facts: &Facts<'_>, threshold: u32, posterior: &Posterior) -> Option<Plan
         }),
         cost,
     ))
+}
+
+/// How many fillers surely make it fail, if their number decides: as many as ran before it in half of its failures.
+fn enough(facts: &Facts<'_>, threshold: u32) -> u32 {
+    if threshold <= FEW {
+        return threshold;
+    }
+    let runs = &facts.evidence().runs;
+    let mut ranks: Vec<u32> = runs
+        .iter()
+        .filter(|run| run.failed)
+        .map(|run| run.rank)
+        .collect();
+    ranks.sort_unstable();
+    let median = ranks.get(ranks.len() / 2).copied().unwrap_or(0);
+    median.max(threshold + threshold / 8 + 5)
 }
 
 /// The rate of failing among recorded runs with at least this many tests before.
@@ -346,7 +379,7 @@ pub(super) fn certify_level(
 }
 
 /// Blocks with a test elsewhere at the same time.
-fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
+pub(super) fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
     let test = posterior.best.overlap?;
     let asked = |inquiry: &Inquiry| {
         inquiry.question == Question::Interference && inquiry.treated_group() == Some(&[test][..])

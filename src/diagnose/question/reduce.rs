@@ -49,13 +49,15 @@ impl Course {
                 NextStep::Try(vec![about.probe(&before)])
             }
             minimize::NextStep::Done(found) => NextStep::Done(match found {
-                Some(reduced) if !reduced.members.is_empty() => Conclusion::Found(
-                    reduced
-                        .members
-                        .iter()
-                        .filter_map(|place| reduce.order.get(*place as usize).copied())
-                        .collect(),
-                ),
+                Some(reduced) if reduced.minimal && !reduced.members.is_empty() => {
+                    Conclusion::Found(
+                        reduced
+                            .members
+                            .iter()
+                            .filter_map(|place| reduce.order.get(*place as usize).copied())
+                            .collect(),
+                    )
+                }
                 Some(_) | None => Conclusion::NotFound,
             }),
         }
