@@ -352,6 +352,17 @@ impl Analyst {
             .collect()
     }
 
+    /// Returns the natural logarithm of a test's passive e-value against "order does not matter"; 0 for a test that
+    /// never failed.
+    #[must_use]
+    pub fn passive_ln_e(&self, test: u32) -> f64 {
+        if self.ledger.suspects().binary_search(&test).is_ok() {
+            self.ledger.passive_ln_e(test)
+        } else {
+            0.0
+        }
+    }
+
     /// Returns how one test stands.
     #[must_use]
     pub fn standing(&self, test: u32) -> Standing {
@@ -368,11 +379,7 @@ impl Analyst {
             } else {
                 Vec::new()
             },
-            ln_e: if suspect {
-                self.ledger.passive_ln_e(test)
-            } else {
-                0.0
-            },
+            ln_e: self.passive_ln_e(test),
         }
     }
 
