@@ -122,7 +122,7 @@ fn week(name: &str, tests: u32, iterations: u64, seed: u64) -> Week {
     let is_null = |test: u32| !matches!(world.defects.get(&test), Some(Defect::Position { .. }));
     let mut watch = |_: u64, analyst: &mut Analyst| {
         for (place, victim) in victims.iter().enumerate() {
-            ever[place] |= analyst.standing(*victim).ln_e >= 20.0_f64.ln();
+            ever[place] |= analyst.passive_ln_e(*victim) >= 20.0_f64.ln();
         }
         // One look a week, at a moment that the data choose: the first that accuses anybody.
         if at_stop.is_none() {

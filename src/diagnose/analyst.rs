@@ -361,6 +361,17 @@ impl Analyst {
             .collect()
     }
 
+    /// Returns the natural logarithm of a test's passive e-value against "order does not matter"; 0 for a test that
+    /// never failed.
+    #[must_use]
+    pub fn passive_ln_e(&self, test: u32) -> f64 {
+        if self.ledger.suspects().binary_search(&test).is_ok() {
+            self.ledger.passive_ln_e(test)
+        } else {
+            0.0
+        }
+    }
+
     /// Returns how one test stands.
     #[must_use]
     pub fn standing(&self, test: u32) -> Standing {
@@ -377,12 +388,8 @@ impl Analyst {
             } else {
                 Vec::new()
             },
-            ln_e: if suspect {
-                // JSON has no infinity, and an e-value below 1 says no more than one of 1.
-                self.ledger.passive_ln_e(test).max(0.0)
-            } else {
-                0.0
-            },
+            // JSON has no infinity, and an e-value below 1 says no more than one of 1.
+            ln_e: self.passive_ln_e(test).max(0.0),
         }
     }
 

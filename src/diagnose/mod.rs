@@ -26,6 +26,8 @@ mod question;
 mod ranking;
 mod setup;
 mod systemic;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use analyst::{Analyst, Batch, Policy, Standing};

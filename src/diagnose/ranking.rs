@@ -15,6 +15,8 @@ use crate::stats::{self, Cell, Tables, tournament::prior};
 const REFUTED: f64 = 0.05;
 /// Share of the passive mass that refuted singles must hold for the search to give up on singles.
 const MASS: f64 = 0.6;
+/// Recorded runs that an estimate of their number looks at.
+const RECENT: usize = 300;
 /// Tests in a pool of decoys.
 const POOL: usize = 64;
 
@@ -97,7 +99,7 @@ impl Source<'_> {
                 0.0
             },
             singles_refuted: self.refuted(&soak, total, &singles),
-            count: Self::count(&evidence, passes, search.wanted),
+            count: self.count(&evidence, search),
             order: self.order(&evidence, passes),
             weights: if known.is_finite() {
                 weights
@@ -159,16 +161,21 @@ impl Source<'_> {
     }
 
     /// How many there seem to be, from how the effect grows with what ran before.
-    fn count(evidence: &Evidence, passes: bool, wanted: Wanted) -> f64 {
-        match wanted {
-            Wanted::Cleaner => 1.0,
-            Wanted::Polluter | Wanted::Setter => stats::polluter_count(
-                evidence
-                    .runs
-                    .iter()
-                    .map(|run| (f64::from(run.pi), run.failed != passes)),
-            ),
-        }
+    fn count(&self, evidence: &Evidence, search: &Search<u32>) -> f64 {
+        let passes = match search.wanted {
+            Wanted::Cleaner => return 1.0,
+            Wanted::Polluter if search.known.is_empty() => {
+                return self.ledger.polluters(self.victim);
+            }
+            Wanted::Polluter => false,
+            Wanted::Setter => true,
+        };
+        let recent = evidence.runs.len().saturating_sub(RECENT);
+        stats::polluter_count(
+            evidence.runs[recent..]
+                .iter()
+                .map(|run| (f64::from(run.pi), run.failed != passes)),
+        )
     }
 
     /// Places of all tests in the latest run that showed the effect.
