@@ -212,7 +212,7 @@ pub(crate) fn cleared(
     case: &Case,
     (victim, group, passes): (u32, &[u32], bool),
 ) -> Vec<u32> {
-    let mut cells: Vec<Cell> = evidence.before.clone();
+    let mut cells: Vec<Cell> = evidence.before.to_vec();
     let mut total = evidence.total;
     for shot in case.shots.iter().filter(|shot| shot.plain) {
         total.add(shot.failed);
@@ -229,6 +229,7 @@ pub(crate) fn cleared(
                 && !group.contains(test)
                 && universe.present[*test as usize]
                 && !deadly[*test as usize]
+                && evidence.struck.binary_search(test).is_err()
         })
         .filter_map(|(test, cell)| {
             let cell = turned(*cell);

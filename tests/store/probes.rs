@@ -451,7 +451,12 @@ fn the_analysis_is_replaced_with_the_standings_that_go_with_it() {
     put(analysis(2), vec![(names[1].clone(), standing(5))]);
     let reader = it.reader();
     assert_eq!(reader.analysis(suite().id()).unwrap(), Some(analysis(2)));
-    assert_eq!(reader.standing(suite().id(), &names[0]).unwrap(), None);
+    assert_eq!(
+        reader
+            .standing::<serde_json::Value>(suite().id(), &names[0])
+            .unwrap(),
+        None
+    );
     assert_eq!(
         reader.standing(suite().id(), &names[1]).unwrap(),
         Some(standing(5))

@@ -13,6 +13,7 @@ use crate::{
     command::{
         canary, probing,
         roster::{Asked, Roster},
+        stream::{durations, is_time_to_reload},
         tokens,
     },
     diagnose::{Analyst, Policy},
@@ -78,6 +79,8 @@ pub(super) struct Desk {
     /// Newest probe in which each test failed.
     shown: BTreeMap<TestId, i64>,
     new: u64,
+    /// How often it has looked at the record since it began.
+    looks: u64,
 }
 
 impl Desk {
@@ -120,6 +123,7 @@ impl Desk {
             questions,
             shown: BTreeMap::new(),
             new: 0,
+            looks: 0,
         };
         desk.remember_probes();
         Ok(desk)
@@ -166,6 +170,11 @@ impl Desk {
 
     /// Takes what closed since. Returns the flags that this changed.
     pub(super) fn observe(&mut self) -> Result<Vec<Flag>, StoreError> {
+        self.looks += 1;
+        if is_time_to_reload(self.looks) {
+            let known = durations(&self.reader, self.suite, &self.tests)?;
+            self.analyst.learn_seconds(&self.roster.seconds(&known));
+        }
         let Self {
             evidence,
             reader,

@@ -251,9 +251,25 @@ impl Inquiry {
                 hour: 0.0,
                 levels: &[],
             });
+            self.learn(&run.segment);
             self.analyst.end_iteration(self.iterations, seconds);
             self.iterations += 1;
         }
+    }
+
+    /// Takes the durations of tests of which none is known yet.
+    fn learn(&mut self, segment: &SegmentRow) {
+        for trial in &segment.trials {
+            if let Some(duration) = trial.duration {
+                let known = self.durations.entry(trial.test.clone());
+                known.or_insert(duration);
+            }
+        }
+        let names = self.tests.names().iter();
+        let known: Vec<Option<Duration>> = names
+            .map(|test| self.durations.get(test).copied())
+            .collect();
+        self.analyst.learn_seconds(&self.roster.seconds(&known));
     }
 
     /// Returns the next probes: those that an earlier process left first.
