@@ -8,10 +8,11 @@ use super::{
 };
 use crate::{
     config::Factor,
+    container::Left,
     execute::{Assignment, Of, Probing},
     model::{
-        Answer, Clock, FactorLevel, Layout, Outcome, Probe, Question, Reply, SegmentEnd,
-        SystemClock, TestId, TrialRecord,
+        Answer, Clock, EventRecord, FactorLevel, Flag, Layout, Outcome, Probe, Question, Reach,
+        Reply, SegmentEnd, SystemClock, TestId, TrialRecord,
     },
     plan::{HuntNonce, IterationSeed, MasterSeed},
     store::{PlannedProbe, ProbeBatch, RevisionId, SegmentRow, StoreError, Writer},
@@ -95,6 +96,26 @@ pub(super) fn assignment(
         predicted,
         factors: variables(&planned.factors),
         seed32: seed32(IterationSeed(planned.seed), Layout::PROBE, 0),
+    }
+}
+
+/// Most paths that a flag tells of: the first say where to look.
+const MOST_FILES: usize = 20;
+
+/// The event that records what the container of a probe left behind.
+pub(super) fn left_behind(shard: i64, left: &[Left]) -> EventRecord {
+    let files: Vec<&str> = left.iter().map(|left| &*left.path).collect();
+    EventRecord {
+        at: SystemClock.now(),
+        kind: "files left",
+        facts: serde_json::json!({ "shard": shard, "files": files }),
+    }
+}
+
+/// Says in a flag what the container of a probe left behind, where that is how the state reaches the test.
+pub(super) fn tell_files(flag: &mut Flag, files: impl IntoIterator<Item = String>) {
+    if flag.reach == Some(Reach::Container) {
+        flag.files_left = files.into_iter().take(MOST_FILES).collect();
     }
 }
 

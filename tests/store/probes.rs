@@ -9,7 +9,7 @@ use soakhound::store::{
     AnalysisRow, CanaryRow, FlagStart, PlannedProbe, ProbeBatch, QuestionRow, Seen, StoreError,
 };
 
-use super::{Fixture, closing, opening, passed, plan, suite, tests, trial};
+use super::{Fixture, closing, opening, passed, plan, revision_start, suite, tests, trial};
 
 pub(crate) fn probe(processes: Vec<Vec<(TestId, u8)>>) -> Probe {
     Probe {
@@ -316,6 +316,39 @@ fn a_probe_answered_as_void_is_abandoned_where_it_never_ran() {
     it.assert_sound();
     let again = it.wait(it.writer.answer_probe(shard, &reply(Answer::Passed)));
     assert!(again.is_err(), "a probe is answered once");
+}
+
+#[test]
+fn a_block_is_torn_by_a_revision_between_its_arms() {
+    let it = Fixture::new(4);
+    let arm = |block| Probe {
+        block: Some(block),
+        arm: Arm::Treated,
+        ..alone()
+    };
+    let arms = vec![
+        (0, 0, arm(0)),
+        (1, 1, arm(0)),
+        (2, 2, arm(1)),
+        (3, 3, alone()),
+    ];
+    let shards = it
+        .wait(it.writer.plan_probes(&batch(&it, 0, arms)))
+        .unwrap();
+    let torn = |revision| {
+        let question = questions(&it).remove(0);
+        let unanswered = question.unanswered();
+        let torn = unanswered.filter(|row| question.is_torn(row, revision));
+        torn.map(|row| row.place).collect::<Vec<_>>()
+    };
+    let later = it
+        .wait(it.writer.register_revision(&revision_start(tests(3))))
+        .unwrap();
+    assert_eq!(torn(later), [0_u32; 0], "no arm has run");
+    it.wait(it.writer.answer_probe(shards[0], &reply(Answer::Failed)))
+        .unwrap();
+    assert_eq!(torn(it.revision), [0_u32; 0]);
+    assert_eq!(torn(later), [1]);
 }
 
 #[test]
