@@ -205,6 +205,9 @@ impl Source<'_> {
 
 /// Returns tests that are cleared of the effect in question, best first: they often stood before the victim without
 /// it. With few of those, tests about which nothing is known.
+///
+/// Where the group is of the victim's own module the decoys are as well: entering a module's fixtures is what any
+/// test of the module does, and no reason to name one of them.
 pub(crate) fn cleared(
     universe: &Universe,
     deadly: &[bool],
@@ -222,7 +225,9 @@ pub(crate) fn cleared(
     }
     let turned = |cell: Cell| if passes { cell.swapped() } else { cell };
     let total = turned(total);
-    let mut ranked: Vec<(i64, u32)> = (0..)
+    let module = |test: u32| universe.modules[test as usize];
+    let at_home = group.iter().any(|test| module(*test) == module(victim));
+    let mut ranked: Vec<(bool, i64, u32)> = (0..)
         .zip(&cells)
         .filter(|(test, _)| {
             *test != victim
@@ -231,28 +236,45 @@ pub(crate) fn cleared(
                 && !deadly[*test as usize]
                 && evidence.struck.binary_search(test).is_err()
         })
-        .filter_map(|(test, cell)| {
+        .map(|(test, cell)| {
             let cell = turned(*cell);
             let (bad, good) = (i64::from(cell.failed), i64::from(cell.passed));
             let suspicious =
                 bad * i64::from(total.trials()) > 2 * i64::from(total.failed) * (bad + good);
-            (!suspicious && (good > 0 || bad == 0)).then_some((3 * bad - good, test))
+            let doubtful = suspicious || (good == 0 && bad > 0);
+            (doubtful, 3 * bad - good, test)
         })
         .collect();
     ranked.sort_unstable();
+    let of_module = |entry: &&(bool, i64, u32)| module(entry.2) == module(victim);
+    let neighbours = ranked.iter().filter(of_module).count();
+    let clear_neighbours = ranked
+        .iter()
+        .filter(|entry| !entry.0)
+        .filter(of_module)
+        .count();
+    if at_home && neighbours > group.len() {
+        // Where hardly any test of the module is cleared the module is what they have in common: better to name
+        // nobody than to compare with tests from elsewhere.
+        ranked.retain(|entry| {
+            module(entry.2) == module(victim) && (!entry.0 || clear_neighbours < group.len())
+        });
+    } else {
+        ranked.retain(|entry| !entry.0);
+    }
     let seconds = |test: u32| universe.seconds[test as usize];
     let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);
     let needed: f32 = group.iter().map(|test| seconds(*test)).sum();
     let mut pool: Vec<u32> = ranked
         .iter()
-        .map(|(_, test)| *test)
+        .map(|(_, _, test)| *test)
         .filter(|test| seconds(*test) >= longest)
         .take(POOL)
         .collect();
     if pool.len() < POOL / 8 {
         let mut rest: Vec<u32> = ranked
             .iter()
-            .map(|(_, test)| *test)
+            .map(|(_, _, test)| *test)
             .filter(|test| seconds(*test) < longest)
             .collect();
         rest.sort_by(|a, b| seconds(*b).total_cmp(&seconds(*a)).then(a.cmp(b)));
