@@ -288,6 +288,28 @@ impl Inquiry {
         self.analyst.learn_seconds(&self.roster.seconds(&known));
     }
 
+    /// Answers, as void, the arms that an earlier process left of blocks that began on another revision.
+    async fn drop_torn(&mut self) -> Result<(), StoreError> {
+        let Some(book) = &mut self.book else {
+            return Ok(());
+        };
+        for question in &mut self.left {
+            let unanswered = question.unanswered();
+            let torn: Vec<(i64, u32)> = unanswered
+                .filter(|row| question.is_torn(row, book.revision))
+                .map(|row| (row.shard, row.place))
+                .collect();
+            for (shard, place) in torn {
+                let nothing = probing::nothing();
+                book.writer.answer_probe(shard, &nothing).await?;
+                let known = self.roster.reply(&nothing);
+                self.analyst.answer(question.id, place, &known);
+                question.probes.retain(|row| row.place != place);
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the next probes: those that an earlier process left first.
     fn propose(&mut self) -> Option<Asked> {
         while let Some(question) = self.left.pop() {
@@ -492,6 +514,7 @@ impl Source for Inquiry {
                 return Ok(Next::Done);
             }
             self.look();
+            self.drop_torn().await?;
             self.state.asking = true;
         }
     }
