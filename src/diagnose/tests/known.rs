@@ -1,7 +1,11 @@
 //! What the analyst learns on the way, and what it tells of a test.
 
-use super::suite::{Rule, Suite, TESTS, VICTIM};
-use crate::{diagnose::Standing, model::Role};
+use super::suite::{Rule, Suite, TESTS, VICTIM, universe};
+use crate::{
+    diagnose::{Observation, Showed, Shown, Standing, case::Case, ledger::Ledger, ranking},
+    model::{Design, Grouping, Layout, Role},
+    plan::Origin,
+};
 
 const LONG: u32 = 3;
 
@@ -40,4 +44,56 @@ fn standing_of_a_test_that_failed_once_survives_json() {
     let back: Standing = serde_json::from_value(json).unwrap();
     assert_eq!(back.soak, standing.soak);
     assert_eq!(back.explanations, standing.explanations);
+}
+
+#[test]
+fn test_in_which_a_process_died_is_no_decoy_though_its_record_is_empty() {
+    let universe = universe();
+    let mut ledger = Ledger::new(&universe, &[]);
+    let asked: Vec<u32> = (0..TESTS).collect();
+    let shown = |failed: Option<u32>| {
+        let trial = |test: &u32| Shown {
+            test: *test,
+            rep: 1,
+            showed: if failed == Some(*test) {
+                Showed::Failed
+            } else {
+                Showed::Passed
+            },
+            start: f64::from(*test),
+            seconds: 1.0,
+        };
+        asked.iter().map(trial).collect::<Vec<_>>()
+    };
+    let deadly = 5;
+    let rounds = [(None, Some(deadly)), (Some(VICTIM), None), (None, None)];
+    for (iteration, (failed, died_in)) in (0..).zip(rounds) {
+        ledger.observe(&Observation {
+            iteration,
+            tests: TESTS,
+            modules: 1,
+            layout: Layout {
+                design: Design::Free,
+                shards: 1,
+                grouping: Grouping::Interleaved,
+                class: 0,
+            },
+            origin: Origin::Planned,
+            asked: &asked,
+            trials: &shown(failed),
+            died_in,
+            worker: 0,
+            hour: 0.0,
+            levels: &[],
+        });
+        ledger.end_iteration(iteration);
+    }
+    let evidence = ledger.evidence(VICTIM);
+    assert_eq!(evidence.before[deadly as usize].trials(), 0);
+    let case = Case::default();
+    let nobody = [false; TESTS as usize];
+    let about: (u32, &[u32], bool) = (VICTIM, &[LONG], false);
+    let pool = ranking::cleared(&universe, &nobody, evidence, &case, about);
+    assert!(!pool.contains(&deadly), "{pool:?}");
+    assert!(pool.len() > 30, "{pool:?}");
 }
