@@ -15,6 +15,8 @@ use crate::stats::{self, Cell, Tables, tournament::prior};
 const REFUTED: f64 = 0.05;
 /// Share of the passive mass that refuted singles must hold for the search to give up on singles.
 const MASS: f64 = 0.6;
+/// With fewer cleared tests than this, a pool takes in others.
+const FEWEST: usize = 16;
 /// Recorded runs that an estimate of their number looks at.
 const RECENT: usize = 300;
 /// Tests in a pool of decoys.
@@ -204,7 +206,7 @@ impl Source<'_> {
 }
 
 /// Returns tests that are cleared of the effect in question, best first: they often stood before the victim without
-/// it. With few of those, tests about which nothing is known.
+/// it. With few of those, the least suspect others too: where they have the effect as well, nobody is named.
 pub(crate) fn cleared(
     universe: &Universe,
     deadly: &[bool],
@@ -222,7 +224,7 @@ pub(crate) fn cleared(
     }
     let turned = |cell: Cell| if passes { cell.swapped() } else { cell };
     let total = turned(total);
-    let mut ranked: Vec<(i64, u32)> = (0..)
+    let mut ranked: Vec<(bool, i64, u32)> = (0..)
         .zip(&cells)
         .filter(|(test, _)| {
             *test != victim
@@ -230,28 +232,32 @@ pub(crate) fn cleared(
                 && universe.present[*test as usize]
                 && !deadly[*test as usize]
         })
-        .filter_map(|(test, cell)| {
+        .map(|(test, cell)| {
             let cell = turned(*cell);
             let (bad, good) = (i64::from(cell.failed), i64::from(cell.passed));
             let suspicious =
                 bad * i64::from(total.trials()) > 2 * i64::from(total.failed) * (bad + good);
-            (!suspicious && (good > 0 || bad == 0)).then_some((3 * bad - good, test))
+            let cleared = !suspicious && (good > 0 || bad == 0);
+            (!cleared, 3 * bad - good, test)
         })
         .collect();
     ranked.sort_unstable();
+    let surely = ranked.partition_point(|(doubtful, _, _)| !doubtful);
+    ranked.truncate(surely.max(FEWEST));
+    let ranked: Vec<u32> = ranked.into_iter().map(|(_, _, test)| test).collect();
     let seconds = |test: u32| universe.seconds[test as usize];
     let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);
     let needed: f32 = group.iter().map(|test| seconds(*test)).sum();
     let mut pool: Vec<u32> = ranked
         .iter()
-        .map(|(_, test)| *test)
+        .copied()
         .filter(|test| seconds(*test) >= longest)
         .take(POOL)
         .collect();
     if pool.len() < POOL / 8 {
         let mut rest: Vec<u32> = ranked
             .iter()
-            .map(|(_, test)| *test)
+            .copied()
             .filter(|test| seconds(*test) < longest)
             .collect();
         rest.sort_by(|a, b| seconds(*b).total_cmp(&seconds(*a)).then(a.cmp(b)));
