@@ -137,7 +137,7 @@ fn answer(
         reader.flags_of(suite, test)?.len(),
         reader.questions_of(suite, test)?.len(),
         reader.failures_of(suite, test, 20)?.len(),
-        reader.standing(suite, test)?.is_some(),
+        reader.standing::<serde_json::Value>(suite, test)?.is_some(),
         reader.attempts(suite)?,
         reader.analysis(suite)?.is_some(),
     );

@@ -454,6 +454,9 @@ fn init_writes_a_file_that_reads_back_for_every_sign_of_pytest() {
         ("conftest.py", ""),
         ("tests/test_a.py", ""),
         ("a_test.py", ""),
+        ("package/tests/test_a.py", ""),
+        ("package/test/a_test.py", ""),
+        ("src/group/package/tests/test_a.py", ""),
     ] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join(file);
@@ -465,6 +468,29 @@ fn init_writes_a_file_that_reads_back_for_every_sign_of_pytest() {
             settings.suite.name.as_str(),
             folder.path().file_name().unwrap().to_str().unwrap()
         );
+    }
+}
+
+#[test]
+fn init_takes_no_test_file_of_others_for_the_project_s() {
+    for place in [
+        ".venv/lib/x/test_a.py",
+        "env/lib/x/test_a.py",
+        "node_modules/x/test_a.py",
+        "build/lib/test_a.py",
+        ".git/test_a.py",
+        ".hidden/tests/test_a.py",
+        "a/b/c/d/e/test_a.py",
+        "package/tests/a.py",
+    ] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join(place);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        fs::create_dir_all(folder.path().join("env")).unwrap();
+        fs::write(folder.path().join("env/pyvenv.cfg"), "").unwrap();
+        let failure = init_in(folder.path()).unwrap_err();
+        assert_eq!(failure.exit(), ExitCode::Config, "{place}");
     }
 }
 

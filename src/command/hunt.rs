@@ -207,6 +207,7 @@ fn analyse(
         database: settings.store.path.clone(),
         suite: settings.suite.id,
         hunt: hunt.id,
+        revision: stream.revision,
         tests: Arc::clone(&listed.tests),
         runner: listed.session.rig.runner,
         durations: stream.durations.clone(),

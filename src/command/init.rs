@@ -26,7 +26,7 @@ pub fn run(console: &Console, folder: &Path) -> Result<ExitCode, Failure> {
     let Some(suite) = recognise(folder) else {
         let message = format!("no pytest suite in `{}`", folder.display());
         return Err(Failure::new(ExitCode::Config, message)
-            .hint("looked for pytest's section in pyproject.toml, pytest.ini, tox.ini and setup.cfg, for conftest.py and for test_*.py")
+            .hint("looked for pytest's section in pyproject.toml, pytest.ini, tox.ini and setup.cfg, for conftest.py and for test_*.py, also in packages")
             .hint("run `soakhound init` in the folder that you start pytest in"));
     };
     match write(&file, &contents(&suite)) {
@@ -65,6 +65,11 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
     }
     written
 }
+
+/// Deepest folder that is searched for tests: `src/group/package/tests` is the fourth.
+const DEEPEST: usize = 4;
+/// Most folders that are searched: `init` in a home folder shall end.
+const MOST_FOLDERS: usize = 5000;
 
 /// A suite that was found, and by what.
 struct Suite {
@@ -113,10 +118,50 @@ fn evidence(folder: &Path, pyproject: Option<&toml::Table>) -> Option<&'static s
     {
         return Some("conftest.py");
     }
-    places
+    if places.iter().any(|place| has_test_file(place)) {
+        return Some("its test files");
+    }
+    folders_below(folder)
         .iter()
         .any(|place| has_test_file(place))
-        .then_some("its test files")
+        .then_some("the test files of its packages")
+}
+
+/// Returns the folders below this one that pytest would look into, nearest first.
+fn folders_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut level = vec![folder.to_owned()];
+    for _ in 0..DEEPEST {
+        let mut next: Vec<PathBuf> = level.iter().flat_map(|at| folders_in(at)).collect();
+        next.truncate(MOST_FOLDERS - found.len());
+        found.extend_from_slice(&next);
+        level = next;
+    }
+    found
+}
+
+/// Returns the folders directly in this one by name, without links and without those that hold no tests of a project's
+/// own: pytest's `norecursedirs`, and where other tools keep what they fetch or make.
+fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_foreign = matches!(
+                &*name,
+                "build" | "dist" | "node_modules" | "venv" | "site-packages" | "target"
+            );
+            !is_foreign && !name.starts_with('.') && !entry.path().join("pyvenv.cfg").is_file()
+        })
+        .map(|entry| entry.path())
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 fn has_test_file(folder: &Path) -> bool {

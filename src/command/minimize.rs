@@ -10,7 +10,7 @@ use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -18,12 +18,13 @@ use tokio::{sync::Notify, time::Instant};
 
 use self::{
     answer::Answer,
-    inquiry::{Book, Inquiry, State},
+    inquiry::{Book, Files, Inquiry, State},
     notes::Notes,
 };
 use super::{
     Context, factors,
     hunt::{Evidence, lease, recorded_config, register},
+    probing,
     replay::{
         self,
         resolve::{self, Target, impossible},
@@ -320,6 +321,7 @@ async fn ask(
         workers,
         events,
     } = listed.crew_with(settings, &notes, &stopping.stop);
+    let files = Arc::clone(&inquiry.files);
     let mut beat = Instant::now();
     let dispatched = Dispatch {
         source: &mut inquiry,
@@ -328,6 +330,15 @@ async fn ask(
         stop: stopping.stop.clone(),
         wake: Arc::new(Notify::new()),
         hear: async |event: Option<Event>, _busy: usize| {
+            if let Some(Event::Left { shard, left }) = event {
+                if let (Some(writer), Some(_)) = (writer, hunt) {
+                    let event = probing::left_behind(shard, &left);
+                    writer.event(hunt, event).await?;
+                }
+                let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+                files.insert(shard, left);
+                return Ok(());
+            }
             if let (None, Some(writer), Some(hunt)) = (event, writer, hunt)
                 && beat.elapsed() >= Duration::from_secs(5)
             {
@@ -473,6 +484,7 @@ fn inquiry(
         most: begun.most,
         victim: begun.victim,
         left,
+        files: Files::default(),
         state: State::default(),
     })
 }

@@ -8,10 +8,11 @@ use super::{
 };
 use crate::{
     config::Factor,
+    container::Left,
     execute::{Assignment, Of, Probing},
     model::{
-        Answer, Clock, FactorLevel, Layout, Outcome, Probe, Question, Reply, SegmentEnd,
-        SystemClock, TestId, TrialRecord,
+        Answer, Clock, EventRecord, FactorLevel, Flag, Layout, Outcome, Probe, Question, Reach,
+        Reply, SegmentEnd, SystemClock, TestId, TrialRecord,
     },
     plan::{HuntNonce, IterationSeed, MasterSeed},
     store::{PlannedProbe, ProbeBatch, RevisionId, SegmentRow, StoreError, Writer},
@@ -98,6 +99,26 @@ pub(super) fn assignment(
     }
 }
 
+/// Most paths that a flag tells of: the first say where to look.
+const MOST_FILES: usize = 20;
+
+/// The event that records what the container of a probe left behind.
+pub(super) fn left_behind(shard: i64, left: &[Left]) -> EventRecord {
+    let files: Vec<&str> = left.iter().map(|left| &*left.path).collect();
+    EventRecord {
+        at: SystemClock.now(),
+        kind: "files left",
+        facts: serde_json::json!({ "shard": shard, "files": files }),
+    }
+}
+
+/// Says in a flag what the container of a probe left behind, where that is how the state reaches the test.
+pub(super) fn tell_files(flag: &mut Flag, files: impl IntoIterator<Item = String>) {
+    if flag.reach == Some(Reach::Container) {
+        flag.files_left = files.into_iter().take(MOST_FILES).collect();
+    }
+}
+
 /// The answer of a probe that never ran.
 pub(super) fn nothing() -> Reply<TestId> {
     Reply {
@@ -117,7 +138,11 @@ pub(super) fn reply(
     levels: &[FactorLevel],
     segments: &[SegmentRow],
 ) -> Reply<TestId> {
-    let whole = segments.len() == probe.processes.len() && segments.iter().all(can_be_believed);
+    let processes = probe.processes.iter();
+    let whole = segments.len() == probe.processes.len()
+        && processes
+            .zip(segments)
+            .all(|(order, segment)| can_be_believed(segment) && ran_all(order, segment, probe));
     let shown: Vec<Answer> = match segments.last() {
         Some(last) if whole => last
             .trials
@@ -189,6 +214,33 @@ fn can_be_believed(segment: &SegmentRow) -> bool {
     })
 }
 
+/// Did everything start that a process was asked to run, up to the victim's last trial in it? A test that is gone from
+/// the suite, that the process never came to, or of which nothing is known, leaves a run that is not the one asked for:
+/// a treated arm without its treatment, or a decoy arm without its decoy.
+fn ran_all(order: &[(TestId, u8)], segment: &SegmentRow, probe: &Probe<TestId>) -> bool {
+    let last = order.iter().rposition(|(test, _)| *test == probe.victim);
+    let needed = &order[..last.unwrap_or(order.len())];
+    let ran = |(test, rep): &(TestId, u8)| {
+        let mut trials = segment.trials.iter();
+        trials.any(|trial| trial.test == *test && trial.rep == *rep && has_run(trial))
+    };
+    needed.iter().all(ran)
+}
+
+fn has_run(trial: &TrialRecord) -> bool {
+    trial.started.is_some()
+        && match trial.outcome {
+            Outcome::Passed
+            | Outcome::Failed
+            | Outcome::Error
+            | Outcome::Timeout
+            | Outcome::Crashed
+            | Outcome::Oom
+            | Outcome::Skipped => true,
+            Outcome::Aborted | Outcome::Lost | Outcome::Infra | Outcome::Untrusted => false,
+        }
+}
+
 /// The test in which a process died, unless it is the victim: that one's own outcome tells.
 fn died_in(segment: &SegmentRow, probe: &Probe<TestId>) -> Option<TestId> {
     let close = segment.close.as_ref()?;
@@ -200,4 +252,122 @@ fn died_in(segment: &SegmentRow, probe: &Probe<TestId>) -> Option<TestId> {
         .running
         .clone()
         .filter(|test| died && *test != probe.victim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Arm, ListDigest, MonoMicros, SegmentClose, SegmentOpen, UnixMillis, Usage};
+
+    fn test(name: &str) -> TestId {
+        TestId::new(name).unwrap()
+    }
+
+    fn probe(processes: &[&[&str]]) -> Probe<TestId> {
+        let named = |names: &&[&str]| names.iter().map(|name| (test(name), 1)).collect();
+        Probe {
+            victim: test("v"),
+            question: Question::Polluter,
+            block: Some(0),
+            arm: Arm::Treated,
+            turn: 0,
+            processes: processes.iter().map(named).collect(),
+            beside: Vec::new(),
+            factors: Vec::new(),
+        }
+    }
+
+    /// A process that came to its end, with what each test showed; `Lost` and `Infra` ones never started.
+    fn process(trials: &[(&str, Outcome)]) -> SegmentRow {
+        let never = [Outcome::Lost, Outcome::Infra];
+        let started = |outcome| (!never.contains(&outcome)).then_some(MonoMicros(5));
+        let trials = (0..).zip(trials);
+        SegmentRow {
+            id: 1,
+            boot_id: String::new(),
+            open: SegmentOpen {
+                shard: 1,
+                attempt: 1,
+                cause: None,
+                trials: 0,
+                order: ListDigest::from_bytes([0; 32]),
+                worker: 0,
+                started: MonoMicros(0),
+                started_at: UnixMillis(0),
+                load_milli: None,
+                cpu_pressure_milli: None,
+                beside: Vec::new(),
+            },
+            close: Some(SegmentClose {
+                end: SegmentEnd::Completed,
+                interruption: None,
+                ended: MonoMicros(9),
+                ended_at: UnixMillis(0),
+                running: None,
+                exit: Some(0),
+                usage: Usage::default(),
+                order_differs: false,
+                reason: None,
+                log: None,
+            }),
+            trials: trials
+                .map(|(position, (name, outcome))| TrialRecord {
+                    position,
+                    test: test(name),
+                    rep: 1,
+                    outcome: *outcome,
+                    started: started(*outcome),
+                    duration: None,
+                    detail: None,
+                })
+                .collect(),
+        }
+    }
+
+    fn shown(probe: &Probe<TestId>, segments: &[SegmentRow]) -> Answer {
+        reply(probe, &[], segments).answer
+    }
+
+    #[test]
+    fn probe_without_one_of_its_tests_is_void() {
+        use Outcome::{Failed, Infra, Lost, Passed, Skipped};
+        let one = probe(&[&["a", "b", "v"]]);
+        for (showed, expected) in [
+            (
+                [("a", Passed), ("b", Failed), ("v", Passed)],
+                Answer::Passed,
+            ),
+            (
+                [("a", Passed), ("b", Skipped), ("v", Failed)],
+                Answer::Failed,
+            ),
+            ([("a", Lost), ("b", Passed), ("v", Passed)], Answer::Void),
+            ([("a", Passed), ("b", Infra), ("v", Failed)], Answer::Void),
+            ([("a", Passed), ("b", Passed), ("v", Lost)], Answer::Void),
+        ] {
+            assert_eq!(shown(&one, &[process(&showed)]), expected, "{showed:?}");
+        }
+        let gone = process(&[("a", Passed), ("v", Passed)]);
+        assert_eq!(shown(&one, &[gone]), Answer::Void);
+    }
+
+    #[test]
+    fn what_is_missing_after_the_victim_changes_nothing() {
+        use Outcome::{Lost, Passed};
+        let one = probe(&[&["a", "v", "b"]]);
+        let showed = [("a", Passed), ("v", Passed), ("b", Lost)];
+        assert_eq!(shown(&one, &[process(&showed)]), Answer::Passed);
+    }
+
+    #[test]
+    fn test_that_is_missing_in_an_earlier_process_makes_a_probe_void() {
+        use Outcome::{Failed, Lost, Passed};
+        let two = probe(&[&["a"], &["v"]]);
+        let last = || process(&[("v", Failed)]);
+        let came = process(&[("a", Passed)]);
+        assert_eq!(shown(&two, &[came, last()]), Answer::Failed);
+        let missing = process(&[("a", Lost)]);
+        assert_eq!(shown(&two, &[missing, last()]), Answer::Void);
+        assert_eq!(shown(&two, &[last()]), Answer::Void);
+    }
 }

@@ -57,13 +57,6 @@ impl Roster {
 
     /// Returns what the analyst is to know of the tests. `durations` are of the present ones, in their order.
     pub(super) fn universe(&self, durations: &[Option<Duration>]) -> Universe {
-        let mut known: Vec<Duration> = durations.iter().flatten().copied().collect();
-        known.sort_unstable();
-        let median = known.get(known.len() / 2).copied().unwrap_or_default();
-        let seconds = |place| {
-            let known = durations.get(place).copied().flatten();
-            known.unwrap_or(median).as_secs_f32()
-        };
         let indexes = 0..u32::try_from(self.all.len()).expect("checked when it was made");
         Universe {
             names: self.all.names().to_vec(),
@@ -71,8 +64,21 @@ impl Roster {
             present: (0..self.all.len())
                 .map(|place| place < self.present)
                 .collect(),
-            seconds: (0..self.all.len()).map(seconds).collect(),
+            seconds: self.seconds(durations),
         }
+    }
+
+    /// Returns how long each test takes, in seconds: the median where it is not known, 0 where none is.
+    /// `durations` are of the present ones, in their order.
+    pub(super) fn seconds(&self, durations: &[Option<Duration>]) -> Vec<f32> {
+        let mut known: Vec<Duration> = durations.iter().flatten().copied().collect();
+        known.sort_unstable();
+        let median = known.get(known.len() / 2).copied().unwrap_or_default();
+        let seconds = |place| {
+            let known = durations.get(place).copied().flatten();
+            known.unwrap_or(median).as_secs_f32()
+        };
+        (0..self.all.len()).map(seconds).collect()
     }
 
     /// Returns the index of a test; `None` when nobody has heard of it.
@@ -197,6 +203,14 @@ mod tests {
             universe.seconds, [4.0; 5],
             "the median where nothing is known"
         );
+    }
+
+    #[test]
+    fn test_of_unknown_duration_takes_the_median_of_the_known() {
+        let known = [8, 2, 4].map(|seconds| Some(Duration::from_secs(seconds)));
+        assert_eq!(roster().seconds(&known), [8.0, 2.0, 4.0, 4.0, 4.0]);
+        assert_eq!(roster().seconds(&[None, None, known[0]])[..3], [8.0; 3]);
+        assert_eq!(roster().seconds(&[None; 3]), [0.0; 5], "none is known");
     }
 
     #[test]

@@ -171,8 +171,7 @@ impl Stream {
             return Ok(false);
         }
         let number = self.next_iteration;
-        // What a night has shown of durations counts in the same night: often at first, then now and then.
-        if number.is_power_of_two() || number.is_multiple_of(RELOAD_EVERY) {
+        if is_time_to_reload(number) {
             self.durations = durations(&self.reader, self.suite, &self.tests)?;
         }
         let room = self
@@ -329,6 +328,12 @@ impl Stream {
     pub(super) fn predicted(&self, order: &[(TestId, u8)]) -> Duration {
         predicted(order, &self.known())
     }
+}
+
+/// Are the recorded durations to be read again at this iteration? What a night has shown of them counts in the same
+/// night: often at first, then now and then.
+pub(super) fn is_time_to_reload(iteration: u64) -> bool {
+    iteration.is_power_of_two() || iteration.is_multiple_of(RELOAD_EVERY)
 }
 
 /// Recorded durations in default order.

@@ -82,7 +82,7 @@ pub struct Standing {
     pub explanations: Vec<(String, f64)>,
     /// What was ruled out and how, in plain sentences.
     pub ruled_out: Vec<String>,
-    /// Natural logarithm of the passive e-value against "order does not matter".
+    /// Natural logarithm of the passive e-value against "order does not matter", where that is above 1; else 0.
     pub ln_e: f64,
 }
 
@@ -156,6 +156,15 @@ impl Analyst {
             polluters: BTreeMap::new(),
             systemic: Vec::new(),
         }
+    }
+
+    /// Takes how long each test of the universe takes, in seconds, as it is known by now: what is chosen from here on
+    /// (decoys, which last at least as long as what they stand for; what is cheapest) goes by it.
+    ///
+    /// # Panics
+    /// When these are not as many as the universe has tests.
+    pub fn learn_seconds(&mut self, seconds: &[f32]) {
+        self.universe.seconds.copy_from_slice(seconds);
     }
 
     /// Takes one closed segment, in the order of the plan.
@@ -379,7 +388,8 @@ impl Analyst {
             } else {
                 Vec::new()
             },
-            ln_e: self.passive_ln_e(test),
+            // JSON has no infinity, and an e-value below 1 says no more than one of 1.
+            ln_e: self.passive_ln_e(test).max(0.0),
         }
     }
 

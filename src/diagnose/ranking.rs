@@ -207,6 +207,9 @@ impl Source<'_> {
 
 /// Returns tests that are cleared of the effect in question, best first: they often stood before the victim without
 /// it. With few of those, the least suspect others too: where they have the effect as well, nobody is named.
+///
+/// Where the group is of the victim's own module the decoys are as well: entering a module's fixtures is what any
+/// test of the module does, and no reason to name one of them.
 pub(crate) fn cleared(
     universe: &Universe,
     deadly: &[bool],
@@ -214,7 +217,7 @@ pub(crate) fn cleared(
     case: &Case,
     (victim, group, passes): (u32, &[u32], bool),
 ) -> Vec<u32> {
-    let mut cells: Vec<Cell> = evidence.before.clone();
+    let mut cells: Vec<Cell> = evidence.before.to_vec();
     let mut total = evidence.total;
     for shot in case.shots.iter().filter(|shot| shot.plain) {
         total.add(shot.failed);
@@ -224,6 +227,8 @@ pub(crate) fn cleared(
     }
     let turned = |cell: Cell| if passes { cell.swapped() } else { cell };
     let total = turned(total);
+    let module = |test: u32| universe.modules[test as usize];
+    let at_home = group.iter().any(|test| module(*test) == module(victim));
     let mut ranked: Vec<(bool, i64, u32)> = (0..)
         .zip(&cells)
         .filter(|(test, _)| {
@@ -231,33 +236,48 @@ pub(crate) fn cleared(
                 && !group.contains(test)
                 && universe.present[*test as usize]
                 && !deadly[*test as usize]
+                && evidence.struck.binary_search(test).is_err()
         })
         .map(|(test, cell)| {
             let cell = turned(*cell);
             let (bad, good) = (i64::from(cell.failed), i64::from(cell.passed));
             let suspicious =
                 bad * i64::from(total.trials()) > 2 * i64::from(total.failed) * (bad + good);
-            let cleared = !suspicious && (good > 0 || bad == 0);
-            (!cleared, 3 * bad - good, test)
+            let doubtful = suspicious || (good == 0 && bad > 0);
+            (doubtful, 3 * bad - good, test)
         })
         .collect();
     ranked.sort_unstable();
-    let surely = ranked.partition_point(|(doubtful, _, _)| !doubtful);
-    ranked.truncate(surely.max(FEWEST));
-    let ranked: Vec<u32> = ranked.into_iter().map(|(_, _, test)| test).collect();
+    let of_module = |entry: &&(bool, i64, u32)| module(entry.2) == module(victim);
+    let neighbours = ranked.iter().filter(of_module).count();
+    let clear_neighbours = ranked
+        .iter()
+        .filter(|entry| !entry.0)
+        .filter(of_module)
+        .count();
+    if at_home && neighbours > group.len() {
+        // Where hardly any test of the module is cleared the module is what they have in common: better to name
+        // nobody than to compare with tests from elsewhere.
+        ranked.retain(|entry| {
+            module(entry.2) == module(victim) && (!entry.0 || clear_neighbours < group.len())
+        });
+    } else {
+        let surely = ranked.partition_point(|entry| !entry.0);
+        ranked.truncate(surely.max(FEWEST));
+    }
     let seconds = |test: u32| universe.seconds[test as usize];
     let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);
     let needed: f32 = group.iter().map(|test| seconds(*test)).sum();
     let mut pool: Vec<u32> = ranked
         .iter()
-        .copied()
+        .map(|(_, _, test)| *test)
         .filter(|test| seconds(*test) >= longest)
         .take(POOL)
         .collect();
     if pool.len() < POOL / 8 {
         let mut rest: Vec<u32> = ranked
             .iter()
-            .copied()
+            .map(|(_, _, test)| *test)
             .filter(|test| seconds(*test) < longest)
             .collect();
         rest.sort_by(|a, b| seconds(*b).total_cmp(&seconds(*a)).then(a.cmp(b)));

@@ -112,7 +112,7 @@ impl Facts<'_> {
         let runs = u64::from(evidence.total.trials());
         let everybody_before = || {
             (0_u32..)
-                .zip(&evidence.before)
+                .zip(evidence.before.iter())
                 .filter(|(test, _)| *test != self.victim && self.universe.present[*test as usize])
                 .all(|(test, cell)| cell.trials() > 0 || self.ledger.is_struck(test))
         };

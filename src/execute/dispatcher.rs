@@ -151,7 +151,15 @@ where
                                 verdict.get_or_insert(bad);
                                 self.drain();
                             }
-                            self.source.ended(ended.shard, end).await
+                            // What was said of a shard was said before its end, and is heard before it.
+                            let mut heard = Ok(());
+                            while let (Ok(()), Ok(event)) = (&heard, self.events.try_recv()) {
+                                heard = (self.hear)(Some(event), busy.len()).await;
+                            }
+                            match heard {
+                                Ok(()) => self.source.ended(ended.shard, end).await,
+                                Err(error) => Err(error),
+                            }
                         }
                     }
                 }

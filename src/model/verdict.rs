@@ -133,7 +133,8 @@ pub struct Flag {
     pub threshold: Option<u32>,
     /// Where the state lives, where that was tried.
     pub reach: Option<Reach>,
-    /// Files that the polluter leaves behind, as paths in the container.
+    /// Files that are not as they were once the polluter and the test have run (made, changed or deleted), where the
+    /// state lives in the container: paths in it, untrusted text.
     pub files_left: Vec<String>,
     /// What was ruled out and how, in plain sentences.
     pub ruled_out: Vec<String>,

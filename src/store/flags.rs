@@ -1,6 +1,7 @@
 //! Flags as they were raised, what is known of one test, and how the analysis stood when it last looked.
 
 use rusqlite::{Connection, Row, named_params};
+use serde::de::DeserializeOwned;
 
 use super::book::{self, Names};
 use super::probes::{json, json_of};
@@ -292,12 +293,12 @@ impl Reader {
     /// Returns how one test stood when the analysis last looked; `None` when it was above suspicion.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub fn standing(
+    /// When the database cannot be read, or what it says is no `T`.
+    pub fn standing<T: DeserializeOwned>(
         &self,
         suite: SuiteId,
         test: &TestId,
-    ) -> Result<Option<serde_json::Value>, StoreError> {
+    ) -> Result<Option<T>, StoreError> {
         let Some(test_id) = self.test_by_name(test)? else {
             return Ok(None);
         };

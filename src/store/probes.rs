@@ -109,6 +109,17 @@ impl QuestionRow {
     pub fn unanswered(&self) -> impl Iterator<Item = &ProbeRow> {
         self.probes.iter().filter(|row| row.reply.is_none())
     }
+
+    /// Did an arm of this probe's block run on another revision than this one? Arms of one block are only comparable
+    /// on the same.
+    #[must_use]
+    pub fn is_torn(&self, row: &ProbeRow, revision: RevisionId) -> bool {
+        row.probe.block.is_some()
+            && self.probes.iter().any(|other| {
+                let has_run = other.reply.is_some() || other.state == ShardState::Finished;
+                other.probe.block == row.probe.block && has_run && other.revision != revision
+            })
+    }
 }
 
 /// Writes a batch of probes with their shards, and the question if it opens; returns the shards in the order given.
@@ -318,6 +329,16 @@ impl Reader {
         let id = named_params! { ":shard_id": shard };
         let row = sql::SELECT_PROBE.first(&self.connection, id, probe)?;
         row.map(|row| self.complete_probe(row)).transpose()
+    }
+
+    /// Returns the paths that the container of a probe left behind (made, changed or deleted), as its event says; none
+    /// where there is no such event.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn files_left(&self, shard: i64) -> Result<Vec<String>, StoreError> {
+        let id = named_params! { ":shard_id": shard };
+        sql::FILES_LEFT.all(&self.connection, id, |row| row.get("path"))
     }
 
     /// Returns how often a suite tried to certify something, in its whole life.

@@ -164,6 +164,7 @@ queries! {
     DELETE_JOURNAL = "delete_journal",
     DELETE_STANDINGS = "delete_standings",
     FAILURES_OF_TEST = "failures_of_test",
+    FILES_LEFT = "files_left",
     FIND_QUESTION = "find_question",
     FIND_REVISION = "find_revision",
     FIND_SHARDS = "find_shards",

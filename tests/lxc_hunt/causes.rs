@@ -83,6 +83,37 @@ fn coin_is_random_by_itself_and_blames_nobody() {
 }
 
 #[test]
+fn file_through_which_a_polluter_acts_is_told_with_its_flag() {
+    let world = curious("leaves_file");
+    let hunt = [
+        "hunt",
+        "--iterations",
+        "30",
+        "--workers",
+        "2",
+        "--seed",
+        "3",
+    ];
+    let ended = world.expect(0, &hunt);
+    explained(&world, "leaves_file", &ended.stderr);
+    let shown = world.json(&["show", "test_first.py::test_victim"]);
+    assert_eq!(shown["reach"], "container", "{shown}");
+    let files: Vec<&str> = shown["files_left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file.as_str().unwrap())
+        .collect();
+    assert_eq!(files, ["/tmp/leaves_file.lock"]);
+    let said = world.expect(0, &["show", "test_first.py::test_victim"]);
+    assert!(
+        said.stdout.contains("/tmp/leaves_file.lock"),
+        "{}",
+        said.stdout
+    );
+}
+
+#[test]
 fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
     let world = curious("two_polluters");
     let told = world.aside("told");

@@ -126,6 +126,8 @@ impl Venv {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", scratch.path())
+            // What a fixture leaves behind goes with its process, as it goes with a container.
+            .env("TMPDIR", scratch.path())
             .env("LC_ALL", "C.UTF-8")
             // This is no container, and the hostile fixtures must know it.
             .envs(

@@ -9,7 +9,7 @@ use soakhound::store::{
     AnalysisRow, CanaryRow, FlagStart, PlannedProbe, ProbeBatch, QuestionRow, Seen, StoreError,
 };
 
-use super::{Fixture, closing, opening, passed, plan, suite, tests, trial};
+use super::{Fixture, closing, opening, passed, plan, revision_start, suite, tests, trial};
 
 pub(crate) fn probe(processes: Vec<Vec<(TestId, u8)>>) -> Probe {
     Probe {
@@ -319,6 +319,39 @@ fn a_probe_answered_as_void_is_abandoned_where_it_never_ran() {
 }
 
 #[test]
+fn a_block_is_torn_by_a_revision_between_its_arms() {
+    let it = Fixture::new(4);
+    let arm = |block| Probe {
+        block: Some(block),
+        arm: Arm::Treated,
+        ..alone()
+    };
+    let arms = vec![
+        (0, 0, arm(0)),
+        (1, 1, arm(0)),
+        (2, 2, arm(1)),
+        (3, 3, alone()),
+    ];
+    let shards = it
+        .wait(it.writer.plan_probes(&batch(&it, 0, arms)))
+        .unwrap();
+    let torn = |revision| {
+        let question = questions(&it).remove(0);
+        let unanswered = question.unanswered();
+        let torn = unanswered.filter(|row| question.is_torn(row, revision));
+        torn.map(|row| row.place).collect::<Vec<_>>()
+    };
+    let later = it
+        .wait(it.writer.register_revision(&revision_start(tests(3))))
+        .unwrap();
+    assert_eq!(torn(later), [0_u32; 0], "no arm has run");
+    it.wait(it.writer.answer_probe(shards[0], &reply(Answer::Failed)))
+        .unwrap();
+    assert_eq!(torn(it.revision), [0_u32; 0]);
+    assert_eq!(torn(later), [1]);
+}
+
+#[test]
 fn a_probe_planned_again_takes_the_place_of_the_one_that_was_not_answered() {
     let it = Fixture::new(4);
     let first = batch(&it, 0, vec![(0, 0, alone()), (1, 1, alone())]);
@@ -451,7 +484,12 @@ fn the_analysis_is_replaced_with_the_standings_that_go_with_it() {
     put(analysis(2), vec![(names[1].clone(), standing(5))]);
     let reader = it.reader();
     assert_eq!(reader.analysis(suite().id()).unwrap(), Some(analysis(2)));
-    assert_eq!(reader.standing(suite().id(), &names[0]).unwrap(), None);
+    assert_eq!(
+        reader
+            .standing::<serde_json::Value>(suite().id(), &names[0])
+            .unwrap(),
+        None
+    );
     assert_eq!(
         reader.standing(suite().id(), &names[1]).unwrap(),
         Some(standing(5))

@@ -135,6 +135,7 @@ impl Cage {
             database: start.database,
             suite: key.id(),
             hunt: hunt.id,
+            revision,
             durations: vec![None; tests.len()],
             tests: Arc::clone(&tests),
             runner: start.runner,

@@ -13,12 +13,18 @@ use crate::{
     command::{
         canary, probing,
         roster::{Asked, Roster},
+        stream::{durations, is_time_to_reload},
         tokens,
     },
     diagnose::{Analyst, Policy},
-    model::{Answer, Count, Flag, Outcome, Reply, ShardState, SuiteId, TestId, UnixMillis},
+    model::{
+        Answer, Count, Flag, Outcome, Probe, Question, Reply, ShardState, SuiteId, TestId,
+        UnixMillis,
+    },
     plan::{Handles, MasterSeed, Row, Tests},
-    store::{AnalysisRow, CanaryRow, Cursor, ProbeRow, QuestionRow, Reader, StoreError},
+    store::{
+        AnalysisRow, CanaryRow, Cursor, ProbeRow, QuestionRow, Reader, RevisionId, StoreError,
+    },
     suite::Runner,
 };
 
@@ -31,6 +37,8 @@ pub(super) struct DeskStart {
     pub(super) database: PathBuf,
     pub(super) suite: SuiteId,
     pub(super) hunt: i64,
+    /// What is under test now.
+    pub(super) revision: RevisionId,
     pub(super) tests: Arc<Tests>,
     pub(super) runner: &'static dyn Runner,
     pub(super) durations: Vec<Option<Duration>>,
@@ -68,6 +76,7 @@ pub(super) struct Desk {
     reader: Reader,
     runner: &'static dyn Runner,
     suite: SuiteId,
+    revision: RevisionId,
     tests: Arc<Tests>,
     roster: Roster,
     analyst: Analyst,
@@ -77,7 +86,11 @@ pub(super) struct Desk {
     written: BTreeMap<Key, Flag>,
     /// Newest probe in which each test failed.
     shown: BTreeMap<TestId, i64>,
+    /// Newest answered probe of each test that asked where the state lives.
+    located: BTreeMap<TestId, i64>,
     new: u64,
+    /// How often it has looked at the record since it began.
+    looks: u64,
 }
 
 impl Desk {
@@ -113,26 +126,37 @@ impl Desk {
             reader,
             runner,
             suite: start.suite,
+            revision: start.revision,
             tests: start.tests,
             roster,
             analyst,
             evidence,
             questions,
             shown: BTreeMap::new(),
+            located: BTreeMap::new(),
             new: 0,
+            looks: 0,
         };
         desk.remember_probes();
         Ok(desk)
     }
 
     fn remember_probes(&mut self) {
-        let probes = self.questions.iter().flat_map(|row| &row.probes);
-        for row in probes {
-            if let Some(reply) = &row.reply
-                && reply.answer == Answer::Failed
-            {
-                self.shown.insert(row.probe.victim.clone(), row.shard);
+        let questions = std::mem::take(&mut self.questions);
+        for row in questions.iter().flat_map(|row| &row.probes) {
+            if let Some(reply) = &row.reply {
+                self.remember(&row.probe, row.shard, reply.answer);
             }
+        }
+        self.questions = questions;
+    }
+
+    fn remember(&mut self, probe: &Probe<TestId>, shard: i64, answer: Answer) {
+        if answer == Answer::Failed {
+            self.shown.insert(probe.victim.clone(), shard);
+        }
+        if answer != Answer::Void && probe.question == Question::Locate {
+            self.located.insert(probe.victim.clone(), shard);
         }
     }
 
@@ -154,7 +178,7 @@ impl Desk {
                     let over = over();
                     let reply = self.reply(&over)?;
                     loose.answered.push((over, reply));
-                } else if self.roster.can_run(&row.probe) {
+                } else if self.roster.can_run(&row.probe) && !question.is_torn(row, self.revision) {
                     loose.again.push(again(&question, row));
                 } else {
                     loose.answered.push((over(), probing::nothing()));
@@ -166,6 +190,11 @@ impl Desk {
 
     /// Takes what closed since. Returns the flags that this changed.
     pub(super) fn observe(&mut self) -> Result<Vec<Flag>, StoreError> {
+        self.looks += 1;
+        if is_time_to_reload(self.looks) {
+            let known = durations(&self.reader, self.suite, &self.tests)?;
+            self.analyst.learn_seconds(&self.roster.seconds(&known));
+        }
         let Self {
             evidence,
             reader,
@@ -190,9 +219,7 @@ impl Desk {
 
     /// Takes the answer of a probe. Returns the flags that this changed.
     pub(super) fn answer(&mut self, over: &Over, reply: &Reply<TestId>) -> Vec<Flag> {
-        if reply.answer == Answer::Failed {
-            self.shown.insert(over.probe.victim.clone(), over.shard);
-        }
+        self.remember(&over.probe, over.shard, reply.answer);
         let reply = self.roster.reply(reply);
         self.analyst.answer(over.question, over.place, &reply)
     }
@@ -223,12 +250,16 @@ impl Desk {
         let handles = Handles::of(tests.names());
         let mut raised = Vec::new();
         for flag in flags {
-            let (key, flag) = keyed(flag);
+            let (key, mut flag) = keyed(flag);
+            self.tell_files(&mut flag)?;
             let before = self.written.get(&key);
             let is_news = before.is_none_or(|before| Claim::of(before) != Claim::of(&flag));
             let has_grown =
                 before.is_some_and(|before| flag.soak.trials >= GROWN * before.soak.trials.max(1));
-            let differs = before != Some(&flag) && (has_grown || keep == Keep::Counts);
+            let says_more = before.is_some_and(|before| {
+                (before.reach, &before.files_left) != (flag.reach, &flag.files_left)
+            });
+            let differs = before != Some(&flag) && (has_grown || says_more || keep == Keep::Counts);
             if !is_news && !differs {
                 continue;
             }
@@ -247,6 +278,15 @@ impl Desk {
             });
         }
         Ok(raised)
+    }
+
+    /// Adds what the probe that found out where the state lives left behind.
+    fn tell_files(&self, flag: &mut Flag) -> Result<(), StoreError> {
+        let located = flag.test.as_ref().and_then(|test| self.located.get(test));
+        if let Some(shard) = located.filter(|_| flag.reach.is_some()) {
+            probing::tell_files(flag, self.reader.files_left(*shard)?);
+        }
+        Ok(())
     }
 
     /// What replays a flag: its recipe, or the probe or the shard that showed it last.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     command::{
-        Context,
+        Context, probing,
         session::{Crew, Listed, state_folder},
         stopping::Stopping,
         tally::{Moment, Tally},
@@ -115,6 +115,11 @@ pub(super) async fn dispatch(
         hear: async |event: Option<Event>, busy: usize| {
             if let Some(event) = event {
                 if let Some(aside) = event.shard().and_then(|shard| asides.of(shard)) {
+                    if let Event::Left { shard, left } = &event {
+                        writer
+                            .event(Some(hunt.id), probing::left_behind(*shard, left))
+                            .await?;
+                    }
                     let is_over = matches!(event, Event::SegmentEnded { .. });
                     tally.probes += u64::from(is_over && aside == Aside::Probe);
                     return Ok(());

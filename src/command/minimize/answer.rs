@@ -69,7 +69,10 @@ impl Answer {
         let victim = inquiry.victim.clone();
         let flags = inquiry.analyst.flags();
         let mut flags = flags.into_iter();
-        let flag = flags.find(|flag| victim.is_some() && flag.test == victim);
+        let mut flag = flags.find(|flag| victim.is_some() && flag.test == victim);
+        if let Some(flag) = &mut flag {
+            inquiry.tell_files(flag);
+        }
         let certified = flag.as_ref().filter(|flag| flag.certified);
         let recipe = certified.and_then(|flag| flag.recipe.clone());
         let result = match (&recipe, inquiry.has_failed()) {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,11 +15,12 @@ use crate::{
         roster::{Asked, Roster},
     },
     config::Factor,
+    container::Left,
     diagnose::{Analyst, Observation, Showed, Shown},
     execute::{Assignment, Next, Of, Probing, ShardEnd, Source},
     model::{
-        Answer, Clock, Count, Design, Grouping, Layout, Opened, Outcome, Probe, QuestionId, Reply,
-        SystemClock, TestId,
+        Answer, Clock, Count, Design, Flag, Grouping, Layout, Opened, Outcome, Probe, Question,
+        QuestionId, Reply, SystemClock, TestId,
     },
     plan::{HuntNonce, IterationSeed, MasterSeed, Origin, Tests},
     store::{
@@ -45,6 +46,9 @@ pub(super) struct Book {
     /// Next place in the stream of that hunt.
     pub(super) next: i64,
 }
+
+/// What the containers of probes left behind, by shard: written as it is heard, read at the end.
+pub(super) type Files = Arc<Mutex<BTreeMap<i64, Vec<Left>>>>;
 
 /// What is on its way.
 enum Flying {
@@ -93,6 +97,8 @@ pub(super) struct Inquiry {
     pub(super) victim: Option<TestId>,
     /// Questions that an earlier process left open.
     pub(super) left: Vec<QuestionRow>,
+    /// What the containers of probes left behind, by shard.
+    pub(super) files: Files,
     pub(super) state: State,
 }
 
@@ -110,6 +116,8 @@ pub(super) struct State {
     /// Probes that were answered, and the tests that they started.
     pub(super) probes: u64,
     pub(super) executions: u64,
+    /// Shard of the newest answered probe that asked where the state lives.
+    pub(super) located: Option<i64>,
     /// The shortest probe in which the test failed.
     pub(super) shortest: Option<Failing>,
     /// Answers of the batch under way: failed, passed, void.
@@ -120,6 +128,14 @@ impl Inquiry {
     /// Has the order failed, or is it known to?
     pub(super) fn has_failed(&self) -> bool {
         self.target.is_none() || self.state.reproduced.failures > 0
+    }
+
+    /// Adds to a flag what the probe that found out where the state lives left behind.
+    pub(super) fn tell_files(&self, flag: &mut Flag) {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = self.state.located.and_then(|shard| files.get(&shard)) {
+            probing::tell_files(flag, left.iter().map(|left| left.path.clone()));
+        }
     }
 
     /// Puts repetitions of the order on their way, as many as run side by side.
@@ -251,9 +267,47 @@ impl Inquiry {
                 hour: 0.0,
                 levels: &[],
             });
+            self.learn(&run.segment);
             self.analyst.end_iteration(self.iterations, seconds);
             self.iterations += 1;
         }
+    }
+
+    /// Takes the durations of tests of which none is known yet.
+    fn learn(&mut self, segment: &SegmentRow) {
+        for trial in &segment.trials {
+            if let Some(duration) = trial.duration {
+                let known = self.durations.entry(trial.test.clone());
+                known.or_insert(duration);
+            }
+        }
+        let names = self.tests.names().iter();
+        let known: Vec<Option<Duration>> = names
+            .map(|test| self.durations.get(test).copied())
+            .collect();
+        self.analyst.learn_seconds(&self.roster.seconds(&known));
+    }
+
+    /// Answers, as void, the arms that an earlier process left of blocks that began on another revision.
+    async fn drop_torn(&mut self) -> Result<(), StoreError> {
+        let Some(book) = &mut self.book else {
+            return Ok(());
+        };
+        for question in &mut self.left {
+            let unanswered = question.unanswered();
+            let torn: Vec<(i64, u32)> = unanswered
+                .filter(|row| question.is_torn(row, book.revision))
+                .map(|row| (row.shard, row.place))
+                .collect();
+            for (shard, place) in torn {
+                let nothing = probing::nothing();
+                book.writer.answer_probe(shard, &nothing).await?;
+                let known = self.roster.reply(&nothing);
+                self.analyst.answer(question.id, place, &known);
+                question.probes.retain(|row| row.place != place);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the next probes: those that an earlier process left first.
@@ -388,6 +442,9 @@ impl Inquiry {
         let state = &mut self.state;
         state.probes += 1;
         state.executions += probe.executions() as u64;
+        if probe.question == Question::Locate && reply.answer != Answer::Void {
+            state.located = Some(shard);
+        }
         match reply.answer {
             Answer::Failed => state.batch.0 += 1,
             Answer::Passed => state.batch.1 += 1,
@@ -457,6 +514,7 @@ impl Source for Inquiry {
                 return Ok(Next::Done);
             }
             self.look();
+            self.drop_torn().await?;
             self.state.asking = true;
         }
     }

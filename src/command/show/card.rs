@@ -83,7 +83,6 @@ impl Card {
             None if suspicion.is_some() || soak.failures > 0 => Some(desk.unflagged(&test, soak)?),
             None => None,
         };
-        let standing = reader.standing(suite, &test)?;
         let occasions = reader.failures_of(suite, &test, ORDERS)?;
         let occasions = occasions.iter().map(|seen| {
             Ok(Occasion {
@@ -102,7 +101,7 @@ impl Card {
                 outcomes.of(Outcome::Skipped),
                 outcomes.sum(Outcome::is_void),
             ),
-            standing: standing.and_then(|value| serde_json::from_value(value).ok()),
+            standing: reader.standing(suite, &test)?,
             asked: asked.iter().map(|row| Asked::of(&row.recorded())).collect(),
             occasions: occasions.collect::<Result<_, StoreError>>()?,
             pair_coverage: analysis.map(|analysis| analysis.pair_coverage),

@@ -3,12 +3,17 @@
 //! They take every failure, also those that are set aside as infrastructure: to leave out failures that
 //! came together would leave out those of one polluter's victims, and so depend on the order.
 
-use super::history::{Segment, count};
+use super::{
+    history::{Segment, count},
+    planned::{self, each_missing},
+};
 use crate::plan::{Candidate, Standing, precedence};
 
-/// Where a candidate stood in a run, as two bits and a flag.
+/// Where a candidate stood in a run, as two bits and a flag; 0 is elsewhere.
 const SAME_SEGMENT: u8 = 1;
 const SAME_MODULE: u8 = 2;
+/// The iteration did not plan it: it had no chance to come before, and nothing is bet on it.
+const ABSENT: u8 = 3;
 const BEFORE: u8 = 4;
 
 /// Beyond this an e-value is cut: less is claimed than was shown, so it stays valid.
@@ -33,7 +38,7 @@ pub(super) struct Bets {
 pub(super) struct Stand {
     how: Vec<u8>,
     /// By the two bits of `how`; 0 where nothing is bet.
-    probability: [f64; 3],
+    probability: [f64; 4],
 }
 
 impl Bets {
@@ -98,13 +103,25 @@ impl Bets {
 }
 
 impl Stand {
-    /// Describes the run of `victim` at `place` of `segment`. Returns whether anything may be bet on it.
-    pub(super) fn describe(&mut self, segment: &Segment, place: u32, modules: &[u32]) -> bool {
+    /// Describes the run of `victim` at `place` of `segment`, whose iteration planned these tests: where that is not
+    /// known, nothing is bet. Returns whether anything may be bet on it.
+    pub(super) fn describe(
+        &mut self,
+        segment: &Segment,
+        place: u32,
+        modules: &[u32],
+        planned: Option<&planned::Tests>,
+    ) -> bool {
         let order = segment.asked();
         let module_of = |test: u32| modules[test as usize];
         let own = module_of(order[place as usize]);
         self.how.clear();
         self.how.resize(modules.len(), 0);
+        each_missing(planned.unwrap_or_default(), |test| {
+            if let Some(how) = self.how.get_mut(test) {
+                *how = ABSENT;
+            }
+        });
         let (mut blocks, mut blocks_before) = (0_u32, 0);
         let (mut of_module, mut of_module_before) = (0_u32, 0);
         let mut last = None;
@@ -138,15 +155,18 @@ impl Stand {
             before_in_module: of_module_before,
             module: of_module,
         };
-        self.probability = [
+        let [elsewhere, same_segment, same_module] = [
             Candidate::Elsewhere,
             Candidate::SameSegment,
             Candidate::SameModule,
         ]
         .map(|candidate| {
             let known = precedence(segment.layout, segment.origin, candidate, &standing);
-            known.filter(|_| segment.as_asked).unwrap_or(0.0)
+            known
+                .filter(|_| segment.as_asked && planned.is_some())
+                .unwrap_or(0.0)
         });
+        self.probability = [elsewhere, same_segment, same_module, 0.0];
         self.probability.iter().any(|pi| *pi > 0.0 && *pi < 1.0)
     }
 }

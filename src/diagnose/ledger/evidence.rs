@@ -85,7 +85,7 @@ pub(crate) struct Evidence {
     /// All its runs.
     pub(crate) total: Cell,
     /// Per test: the runs that it started before, in the same process.
-    pub(crate) before: Vec<Cell>,
+    pub(crate) before: Arc<Vec<Cell>>,
     /// Per test that ever ran directly before it: those runs.
     pub(crate) adjacent: BTreeMap<u32, Cell>,
     /// The runs for which it is known what ran elsewhere meanwhile.
@@ -98,26 +98,51 @@ pub(crate) struct Evidence {
     pub(crate) levels: Vec<LevelCell>,
     /// The runs, in the order of the plan.
     pub(crate) runs: Vec<Run>,
+    /// Tests in which a process died, ascending: their empty cells do not clear them.
+    pub(crate) struck: Vec<u32>,
+    /// Are candidates left out (`before`, `adjacent`, `overlap`)?
+    pub(super) is_bare: bool,
 }
 
 impl Evidence {
     /// Starts without runs, for suites of `tests` tests.
     pub(super) fn of(tests: usize) -> Self {
         Self {
-            before: vec![Cell::default(); tests],
+            before: Arc::new(vec![Cell::default(); tests]),
             ..Self::default()
         }
+    }
+
+    /// Starts without runs, and never counts candidates: what `blank` holds of them stands for all.
+    pub(super) fn bare(blank: &Self) -> Self {
+        Self {
+            before: Arc::clone(&blank.before),
+            is_bare: true,
+            ..Self::default()
+        }
+    }
+
+    /// Forgets the candidates.
+    pub(super) fn strip(&mut self, blank: &Self) {
+        self.before = Arc::clone(&blank.before);
+        self.adjacent = BTreeMap::new();
+        self.overlap = Vec::new();
+        self.overlapped = Cell::default();
+        self.is_bare = true;
     }
 
     /// Counts one more run, whose levels count when `listed`.
     pub(super) fn put(&mut self, segment: &Segment, run: Run, listed: &[bool]) {
         let failed = run.failed;
         self.total.add(failed);
-        for test in segment.before(run.place) {
-            self.before[test as usize].add(failed);
-        }
-        if let Some(test) = segment.directly_before(run.place) {
-            self.adjacent.entry(test).or_default().add(failed);
+        if !self.is_bare {
+            let cells = Arc::make_mut(&mut self.before);
+            for test in segment.before(run.place) {
+                cells[test as usize].add(failed);
+            }
+            if let Some(test) = segment.directly_before(run.place) {
+                self.adjacent.entry(test).or_default().add(failed);
+            }
         }
         for (factor, level) in run.levels.iter() {
             if listed.get(usize::from(*factor)).copied().unwrap_or(false) {
@@ -134,9 +159,10 @@ impl Evidence {
     /// Counts a run with those before it that came after `last` as its only candidates.
     pub(super) fn put_after(&mut self, segment: &Segment, run: Run, last: u32) {
         self.total.add(run.failed);
+        let cells = Arc::make_mut(&mut self.before);
         for (place, test) in segment.places_before(run.place) {
             if place > last {
-                self.before[test as usize].add(run.failed);
+                cells[test as usize].add(run.failed);
             }
         }
         self.runs.push(run);
@@ -148,8 +174,11 @@ impl Evidence {
         let run = self.runs.remove(at);
         let failed = run.failed;
         take(&mut self.total, failed);
-        for test in segment.before(run.place) {
-            take(&mut self.before[test as usize], failed);
+        if !self.is_bare {
+            let cells = Arc::make_mut(&mut self.before);
+            for test in segment.before(run.place) {
+                take(&mut cells[test as usize], failed);
+            }
         }
         if let Some(cell) = segment
             .directly_before(run.place)
@@ -170,6 +199,9 @@ impl Evidence {
 
     /// Counts which tests ran elsewhere during a run.
     pub(super) fn put_overlap(&mut self, beside: &[u32], failed: bool) {
+        if self.is_bare {
+            return;
+        }
         self.overlapped.add(failed);
         if self.overlap.is_empty() {
             self.overlap = vec![Cell::default(); self.before.len()];
@@ -181,6 +213,9 @@ impl Evidence {
 
     /// Takes that back.
     pub(super) fn take_overlap(&mut self, beside: &[u32], failed: bool) {
+        if self.is_bare || self.overlap.is_empty() {
+            return;
+        }
         take(&mut self.overlapped, failed);
         for test in beside {
             take(&mut self.overlap[*test as usize], failed);
@@ -189,8 +224,14 @@ impl Evidence {
 
     /// Empties the cells of candidates that may not be judged by what was observed.
     pub(super) fn strike(&mut self, struck: &[u32]) {
+        self.struck.clear();
+        self.struck.extend_from_slice(struck);
+        if self.is_bare || struck.is_empty() {
+            return;
+        }
+        let cells = Arc::make_mut(&mut self.before);
         for test in struck {
-            self.before[*test as usize] = Cell::default();
+            cells[*test as usize] = Cell::default();
             self.adjacent.remove(test);
             if let Some(cell) = self.overlap.get_mut(*test as usize) {
                 *cell = Cell::default();

@@ -1,4 +1,8 @@
 //! [`Ledger`]: takes observations in the order of the plan and keeps all counters up to date.
+//!
+//! - `backfill`: suspects come and go
+
+mod backfill;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +15,7 @@ use super::{
     evidence::{Evidence, Run},
     filter::{Burst, Change, Filter, Totals},
     history::{Segment, count},
+    planned::Planned,
     window::Window,
 };
 use crate::{
@@ -19,11 +24,13 @@ use crate::{
     stats::{Cell, Curve, Tables, share::Shared},
 };
 
-/// Bets are kept from this many failures on: with fewer, no e-value of a mean over candidates gets anywhere.
-const BET_FROM: u32 = 2;
-
 /// Suspects times tests beyond which the shared priors are not learnt in every iteration.
 const LARGE: usize = 500_000;
+
+/// What ran beside failing runs is remembered up to so many times the tests of the suite (or [`LEAST_BESIDE`]), so that
+/// it can be taken back when they turn out to be the infrastructure's. Those that are set aside fail seldom.
+const BESIDE_PER_TEST: usize = 4;
+const LEAST_BESIDE: usize = 4096;
 
 /// Runs that the tables begin with; they double with the hunt.
 const FIRST_TABLES: u32 = 256;
@@ -47,6 +54,7 @@ pub(crate) struct Ledger {
     struck: Vec<u32>,
     filter: Filter,
     window: Window,
+    planned: Planned,
     coverage: Option<Coverage>,
     pub(super) suspects: BTreeMap<u32, Suspect>,
     pub(super) tables: Tables,
@@ -96,6 +104,7 @@ impl Ledger {
             struck: Vec::new(),
             filter: Filter::default(),
             window: Window::new(tests),
+            planned: Planned::new(tests),
             coverage: Coverage::new(&present),
             suspects: BTreeMap::new(),
             tables: Tables::new(FIRST_TABLES),
@@ -125,6 +134,7 @@ impl Ledger {
         let ended = waiting.take_while(|segment| segment.iteration <= iteration);
         let new = self.counted..self.counted + ended.count();
         self.iterations += 1;
+        self.planned.take(&self.history[new.clone()]);
         let strikes = self.total_up(new.clone());
         let totals = Totals {
             trials: &self.trials,
@@ -214,7 +224,10 @@ impl Ledger {
             let scores: Vec<Vec<f64>> = self
                 .suspects
                 .iter()
-                .filter(|(test, suspect)| self.is_suspect(**test) && may(suspect.evidence.total))
+                .filter(|(test, suspect)| {
+                    let evidence = &suspect.evidence;
+                    !evidence.is_bare && self.is_suspect(**test) && may(evidence.total)
+                })
                 .map(|(_, suspect)| self.scores(&suspect.evidence, polluters))
                 .collect();
             let rows: Vec<&[f64]> = scores.iter().map(Vec::as_slice).collect();
@@ -402,7 +415,8 @@ impl Ledger {
                     continue;
                 };
                 if let Some(bets) = &mut suspect.bets {
-                    stand.describe(segment, place, &self.modules);
+                    let planned = self.planned.of(segment.iteration);
+                    stand.describe(segment, place, &self.modules, planned);
                     bets.step(&stand, failed);
                 }
                 if let Some(failed) = segment.second_of(*test) {
@@ -419,64 +433,16 @@ impl Ledger {
         }
     }
 
-    /// Counts the whole history for tests that have become suspects, and bets for those that failed again.
-    fn backfill(&mut self, changed: &mut BTreeSet<u32>) {
-        let failing = self.failing.iter().chain(self.seconds.keys()).copied();
-        let failing: BTreeSet<u32> = failing.filter(|test| self.is_suspect(*test)).collect();
-        let mut stand = Stand::default();
-        for test in failing {
-            let known = self.suspects.contains_key(&test);
-            let may_bet = self.failures[test as usize] >= BET_FROM;
-            let bets_known = self
-                .suspects
-                .get(&test)
-                .is_some_and(|known| known.bets.is_some());
-            if known && (bets_known || !may_bet) {
-                continue;
-            }
-            let tests = self.trials.len();
-            let mut bets = may_bet.then(|| Bets::new(test, tests));
-            let mut evidence = (!known).then(|| Evidence::of(tests));
-            for (number, segment) in (0..).zip(&self.history[..self.counted]) {
-                let Some(place) = segment.place_of(test) else {
-                    continue;
-                };
-                let Some(failed) = segment.outcome(test) else {
-                    continue;
-                };
-                if let Some(bets) = &mut bets {
-                    stand.describe(segment, place, &self.modules);
-                    bets.step(&stand, failed);
-                }
-                let Some(evidence) = &mut evidence else {
-                    continue;
-                };
-                if let Some(failed) = segment.second_of(test) {
-                    evidence.second.add(failed);
-                }
-                if !(failed && self.filter.holds(number, test)) {
-                    let run = Run::at(segment, number, place, failed);
-                    evidence.put(segment, run, &self.listed);
-                }
-            }
-            if let Some(bets) = &mut bets {
-                bets.strike(&self.struck);
-            }
-            if let Some(evidence) = evidence {
-                self.suspects.insert(test, Suspect::new(evidence));
-                changed.insert(test);
-            }
-            let suspect = self.suspects.get_mut(&test).expect("inserted or known");
-            suspect.bets = bets;
-        }
-    }
-
     /// Counts what ran elsewhere during segments of which that is known now.
     fn settle_overlap(&mut self) {
         let (suspects, filter, history) = (&mut self.suspects, &self.filter, &self.history);
+        let most = (BESIDE_PER_TEST * self.trials.len()).max(LEAST_BESIDE);
         self.window.settle(|settled| {
             let number = settled.segment();
             for (test, suspect) in suspects.iter_mut() {
+                if suspect.evidence.is_bare {
+                    continue;
+                }
                 let Some(beside) = settled.beside(*test) else {
                     continue;
                 };
@@ -487,7 +453,7 @@ impl Ledger {
                     suspect.evidence.put_overlap(&beside, failed);
                 }
                 if failed {
-                    suspect.beside.insert(number, beside);
+                    suspect.remember_beside(number, beside, most);
                 }
             }
         });
@@ -504,6 +470,25 @@ impl Suspect {
         };
         suspect.draw_curve();
         suspect
+    }
+
+    /// Forgets the candidates.
+    fn strip(&mut self, blank: &Evidence) {
+        self.evidence.strip(blank);
+        self.bets = None;
+        self.beside = BTreeMap::new();
+    }
+
+    /// Remembers what ran beside a failing run, and forgets the oldest of more than `most` tests.
+    fn remember_beside(&mut self, number: u32, beside: Vec<u32>, most: usize) {
+        self.beside.insert(number, beside);
+        let mut kept: usize = self.beside.values().map(Vec::len).sum();
+        while kept > most {
+            kept -= self
+                .beside
+                .pop_first()
+                .map_or(kept, |(_, tests)| tests.len());
+        }
     }
 
     fn draw_curve(&mut self) {

@@ -7,6 +7,8 @@
 //! - [`history`]: the closed segments, compact, from which any counter can be counted again
 //! - [`evidence`]: what the history says about one test
 //! - [`filter`]: failures that come in bursts are those of the infrastructure
+//! - [`planned`]: which tests each iteration planned
+//! - [`room`]: whose candidates are counted, where too many tests fail
 //! - [`window`]: which tests ran elsewhere at the same time
 //! - [`bets`]: e-processes against "the order does not matter"
 //! - [`coverage`]: which ordered pairs have run
@@ -18,7 +20,9 @@ mod evidence;
 mod filter;
 mod history;
 mod keeper;
+mod planned;
 mod posterior;
+mod room;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -6,7 +6,7 @@ use crate::{
         ledger::Ledger,
         observation::{Showed, Universe},
     },
-    model::{Design, Grouping, Layout},
+    model::{Design, Grouping, Layout, TestId},
     stats::chance::Chance,
 };
 
@@ -148,4 +148,60 @@ fn bets_are_those_of_the_statistics() {
     let expected = ln_mean(&bets.all()[1..]);
     assert!((last - expected).abs() < 1e-9, "{last} {expected}");
     assert!(last > 1.0, "{last}");
+}
+
+/// A test that was removed before the hunt, or comes with a later revision, had no chance to run before anything.
+#[test]
+fn tests_that_an_iteration_did_not_plan_win_nothing() {
+    let suite = universe(40, 4);
+    let mut all = suite.clone();
+    all.names.push(TestId::new("m9::removed").unwrap());
+    all.modules.push(9);
+    all.present.push(false);
+    all.seconds.push(1.0);
+    let mut chance = Chance::new(21);
+    for rate in [0.02, 0.1] {
+        let mut ledger = Ledger::new(&all, &[]);
+        let truth = |test: u32, _: &[u32], _: bool, chance: &mut Chance| {
+            if test == 0 && chance.happens(rate) {
+                Showed::Failed
+            } else {
+                Showed::Passed
+            }
+        };
+        let mut highest = f64::NEG_INFINITY;
+        for iteration in 0..300 {
+            let layout = free([1, 4][chance.below(2)]);
+            for made in iterate(&suite, (iteration, layout), &[], &truth, &mut chance) {
+                ledger.observe(&made.observation());
+            }
+            ledger.end_iteration(iteration);
+            highest = highest.max(ledger.passive_ln_e(0));
+        }
+        assert!(ledger.evidence(0).total.failed > 1, "it did fail");
+        // It would be far above with a bet on the removed test, which never came before a failure.
+        assert!(highest < 3.0, "rate {rate}: {highest}");
+    }
+}
+
+#[test]
+fn iteration_with_a_shard_that_was_given_up_moves_no_bet() {
+    let universe = universe(20, 4);
+    let mut chance = Chance::new(5);
+    let mut ledger = Ledger::new(&universe, &[]);
+    let truth = |test: u32, before: &[u32], _: bool, _: &mut Chance| {
+        if test == 0 && before.contains(&7) {
+            Showed::Failed
+        } else {
+            Showed::Passed
+        }
+    };
+    for iteration in 0..30 {
+        let made = iterate(&universe, (iteration, free(2)), &[], &truth, &mut chance);
+        let whole = made.iter().find(|made| made.asked.contains(&0)).unwrap();
+        ledger.observe(&whole.observation());
+        ledger.end_iteration(iteration);
+    }
+    assert!(ledger.evidence(0).before[7].failed > 3);
+    assert!(ledger.passive_ln_e(0).abs() < 1e-12);
 }

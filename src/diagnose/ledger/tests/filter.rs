@@ -70,7 +70,7 @@ fn what_recurs_is_let_go_and_counted_as_if_it_never_was_set_aside() {
                 again[other as usize].add(evidence.runs[at].failed);
             }
         }
-        assert_eq!(evidence.before, again);
+        assert_eq!(*evidence.before, again);
     }
 }
 

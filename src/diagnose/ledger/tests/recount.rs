@@ -143,7 +143,7 @@ fn counted(
 fn told(evidence: &Evidence) -> Counted {
     Counted {
         total: evidence.total,
-        before: evidence.before.clone(),
+        before: evidence.before.to_vec(),
         adjacent: evidence.adjacent.clone(),
     }
 }
