@@ -27,6 +27,8 @@ pub(crate) use coin::FACT;
 
 /// Runs alone before anything else is asked.
 pub(crate) const FIRST_ALONE: u32 = 4;
+/// Probes of a search and of the certificate that follows it, when all goes well.
+const CERTIFICATE: f64 = 24.0;
 /// Certifications that may fail before a test waits until its data have doubled.
 const ATTEMPTS: usize = 3;
 /// Blocks that a certification may spend.
@@ -148,6 +150,26 @@ impl<'a> Facts<'a> {
         seconds.iter().copied().map(f64::from).sum::<f64>() / count
     }
 
+    /// A search halves the mass, so it runs about as many tests as the ranking leaves open; the certificate that
+    /// follows counts too, or else the first of many would all be searches.
+    fn cost_of_search(&self, search: &Search<u32>) -> f64 {
+        let ranking = ranking::Source {
+            universe: self.universe,
+            ledger: self.ledger,
+            tables: self.tables,
+            victim: self.victim,
+            shots: &self.case.shots,
+        }
+        .rank(search);
+        let entropy: f64 = ranking
+            .weights
+            .iter()
+            .filter(|weight| **weight > 0.0)
+            .map(|weight| -weight * weight.ln())
+            .sum();
+        entropy.exp() * self.mean_seconds() + CERTIFICATE * self.cost_of(&[])
+    }
+
     /// Probes as counters, for the tournament.
     fn active(&self) -> Active {
         let mut active = Active {
@@ -190,19 +212,15 @@ impl<'a> Facts<'a> {
         };
         let tests = self.universe.present.iter().filter(|here| **here).count();
         let executions = 3 * tests as u64 + 200;
-        let cost = self.cost_of(&[]) * 12.0 + self.policy.container_seconds;
-        Some(self.plan(
-            Question::Search,
-            false,
-            Setup::Search(Search {
-                wanted,
-                known,
-                first,
-                runs: 250,
-                executions,
-            }),
-            cost,
-        ))
+        let search = Search {
+            wanted,
+            known,
+            first,
+            runs: 250,
+            executions,
+        };
+        let cost = self.cost_of_search(&search);
+        Some(self.plan(Question::Search, false, Setup::Search(search), cost))
     }
 
     /// Certifications of what a search found that did not hold, on data like those of now.

@@ -15,6 +15,8 @@ use crate::stats::{self, Cell, Tables, tournament::prior};
 const REFUTED: f64 = 0.05;
 /// Share of the passive mass that refuted singles must hold for the search to give up on singles.
 const MASS: f64 = 0.6;
+/// With fewer cleared tests than this, a pool takes in others.
+const FEWEST: usize = 16;
 /// Recorded runs that an estimate of their number looks at.
 const RECENT: usize = 300;
 /// Tests in a pool of decoys.
@@ -204,7 +206,7 @@ impl Source<'_> {
 }
 
 /// Returns tests that are cleared of the effect in question, best first: they often stood before the victim without
-/// it. With few of those, tests about which nothing is known.
+/// it. With few of those, the least suspect others too: where they have the effect as well, nobody is named.
 ///
 /// Where the group is of the victim's own module the decoys are as well: entering a module's fixtures is what any
 /// test of the module does, and no reason to name one of them.
@@ -260,7 +262,8 @@ pub(crate) fn cleared(
             module(entry.2) == module(victim) && (!entry.0 || clear_neighbours < group.len())
         });
     } else {
-        ranked.retain(|entry| !entry.0);
+        let surely = ranked.partition_point(|entry| !entry.0);
+        ranked.truncate(surely.max(FEWEST));
     }
     let seconds = |test: u32| universe.seconds[test as usize];
     let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);

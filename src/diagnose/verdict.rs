@@ -16,7 +16,7 @@ use crate::{
 /// Recorded runs after which "it never passes" is believed though some test never ran before it.
 const RUNS_OF_BROKEN: u64 = 40;
 /// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
-const RARELY: u64 = 100;
+const RARELY: u64 = 20;
 /// ... until it was seen to fail so often.
 const SURELY: u64 = 5;
 /// Runs, alone ones included, without a pass before a test is called broken.
@@ -133,9 +133,20 @@ impl Facts<'_> {
             Some(_) => true,
             None => !factors || alone.failures > 2 * FACT,
         };
+        alone.failures < alone.trials && free && self.missing_failures() == 0
+    }
+
+    /// How many more failures alone make failing alone a fact.
+    pub(crate) fn missing_failures(&self) -> u64 {
+        let alone = self.case.alone;
         let often = alone.failures * RARELY >= alone.trials;
         let seen = alone.failures + u64::from(self.evidence_of_victim().total.failed);
-        alone.failures >= FACT && alone.failures < alone.trials && free && (often || seen >= SURELY)
+        let surely = if often {
+            0
+        } else {
+            SURELY.saturating_sub(seen)
+        };
+        surely.max(FACT.saturating_sub(alone.failures))
     }
 
     /// The smallest number of tests that ran before it when it failed.

@@ -1,14 +1,14 @@
 //! From a search to a certificate, and from one certified group to the next: alternatives, groups that are needed
 //! together, cleaners, separators, where the state lives.
 
-use super::{Facts, Plan, at_most};
+use super::{ATTEMPTS, Facts, Plan, at_most};
 use crate::{
     diagnose::{
         case::Claim,
         ledger::Evidence,
-        question::{Conclusion, Inquiry},
+        question::{Conclusion, Inquiry, Ranking},
         ranking,
-        setup::{Locate, Reduce, Separate, Setup, Wanted},
+        setup::{Locate, Reduce, Search, Separate, Setup, Wanted},
     },
     minimize,
     model::{Question, Role},
@@ -17,6 +17,8 @@ use crate::{
 /// Tests in a failing order beyond which a reduction is not tried: it would take thousands of executions.
 const LONGEST_ORDER: usize = 30_000;
 
+/// Probability from which a cleaner is searched for.
+const CLEANER_FROM: f64 = 0.5;
 /// Probes that a reduction may spend.
 const REDUCTION_RUNS: u32 = 300;
 
@@ -59,7 +61,13 @@ impl Facts<'_> {
         };
         let half_again =
             |inquiry: &Inquiry| 2 * self.soak.failures >= 3 * inquiry.opening.seen.failures.max(1);
-        if self.case.last(again).is_some_and(|last| !half_again(last)) {
+        let wanted = if passes {
+            Wanted::Setter
+        } else {
+            Wanted::Polluter
+        };
+        let soon = self.case.last(again).is_some_and(|last| !half_again(last));
+        if soon || self.failed_attempts(wanted) >= ATTEMPTS {
             return None;
         }
         let all = self.ledger.runs(self.victim);
@@ -90,12 +98,8 @@ impl Facts<'_> {
         } else {
             Role::Polluter
         };
-        let search = crate::diagnose::setup::Search {
-            wanted: if passes {
-                Wanted::Setter
-            } else {
-                Wanted::Polluter
-            },
+        let search = Search {
+            wanted,
             known: if known == 0 {
                 Vec::new()
             } else {
@@ -105,7 +109,7 @@ impl Facts<'_> {
             runs: 0,
             executions: 0,
         };
-        let weights = self.passive_weights(&search);
+        let weights = self.passive(&search).weights;
         let weights: Vec<f64> = order
             .iter()
             .map(|test| weights.get(*test as usize).copied().unwrap_or(0.0))
@@ -135,8 +139,8 @@ impl Facts<'_> {
         ))
     }
 
-    /// Weights from recorded runs alone: probes of single tests speak against each member of a group.
-    pub(super) fn passive_weights(&self, search: &crate::diagnose::setup::Search<u32>) -> Vec<f64> {
+    /// The ranking by recorded runs alone: probes of single tests speak against each member of a group.
+    pub(super) fn passive(&self, search: &Search<u32>) -> Ranking {
         ranking::Source {
             universe: self.universe,
             ledger: self.ledger,
@@ -145,7 +149,6 @@ impl Facts<'_> {
             shots: &[],
         }
         .rank(search)
-        .weights
     }
 
     /// What is still to be asked about certified groups of a role.
@@ -191,6 +194,17 @@ impl Facts<'_> {
         if soak.passed < 2 || seen >= 0.7 * rate {
             return None;
         }
+        self.separate_now(claim)
+    }
+
+    /// A separator, unless one was tried.
+    fn separate_now(&self, claim: &Claim) -> Option<Plan> {
+        let asked = |inquiry: &Inquiry| matches!(&inquiry.opening.setup, Setup::Separate(it) if it.group == claim.group);
+        if claim.group.len() > 1 || self.case.last(asked).is_some() {
+            return None;
+        }
+        let passes = claim.role == Role::StateSetter;
+        let rate = Self::effect_rate(claim);
         let pool = self.pool(&claim.group, passes);
         let times = at_most(4.0 / rate.max(0.1), 30);
         let cost = f64::from(times) * 5.0 * self.cost_of(&claim.group);
@@ -234,9 +248,12 @@ impl Facts<'_> {
             }
         }
         let cleaning = self.ledger.cleaning(self.victim, &claim.group);
-        let unexplained = self.unexplained_passes(&cleaning, claim, &known[1..]);
-        if unexplained == 0 {
+        if !self.suspects_a_cleaner(&cleaning, &known) {
             return None;
+        }
+        // After a polluter that acts only directly before the victim, any test at all would be its cleaner.
+        if let Some(plan) = self.separate_now(claim) {
+            return Some(plan);
         }
         let open = |inquiry: &Inquiry| {
             matches!(&inquiry.opening.setup, Setup::Search(it)
@@ -252,37 +269,30 @@ impl Facts<'_> {
         self.search(Wanted::Cleaner, known, Vec::new())
     }
 
-    /// Recorded passes after the group that neither its own rate nor a known cleaner explains.
-    fn unexplained_passes(&self, cleaning: &Evidence, claim: &Claim, cleaners: &[Vec<u32>]) -> u32 {
+    /// Does a cleaner fit the recorded passes after the group better than chance, where no known cleaner explains them?
+    fn suspects_a_cleaner(&self, cleaning: &Evidence, known: &[Vec<u32>]) -> bool {
         let all = self.ledger.runs(self.victim);
-        let (mut failed, mut passed) = (0_u32, 0_u32);
-        for run in &cleaning.runs {
-            let Some(at) = all.iter().position(|other| other.segment == run.segment) else {
-                continue;
-            };
-            let prefix = self.ledger.prefix(self.victim, at);
-            let last = prefix.iter().rposition(|test| claim.group.contains(test));
+        let (polluter, cleaners) = known.split_first().expect("the polluter comes first");
+        let unexplained = cleaning.runs.iter().filter(|run| !run.failed).any(|run| {
+            let at = all.iter().position(|other| other.segment == run.segment);
+            let prefix = at.map_or_else(Vec::new, |at| self.ledger.prefix(self.victim, at));
+            let last = prefix.iter().rposition(|test| polluter.contains(test));
             let after = &prefix[last.map_or(0, |last| last + 1)..];
-            let cleaned = cleaners
+            !cleaners
                 .iter()
-                .any(|group| group.iter().all(|test| after.contains(test)));
-            if cleaned {
-                continue;
-            }
-            if run.failed {
-                failed += 1;
-            } else {
-                passed += 1;
-            }
-        }
-        let rate = Self::effect_rate(claim).min(0.99);
-        let expected = f64::from(failed + passed) * (1.0 - rate);
-        let spread = (expected * rate).sqrt();
-        if f64::from(passed) > expected + 2.0 * spread + 1.0 {
-            passed
-        } else {
-            0
-        }
+                .any(|group| group.iter().all(|test| after.contains(test)))
+        });
+        unexplained
+            && self
+                .passive(&Search {
+                    wanted: Wanted::Cleaner,
+                    known: known.to_vec(),
+                    first: Vec::new(),
+                    runs: 0,
+                    executions: 0,
+                })
+                .family
+                >= CLEANER_FROM
     }
 
     /// Does the state reach the next process of the same container?

@@ -38,14 +38,17 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
     if let Some(plan) = split(facts) {
         return Some(plan);
     }
-    if facts.case.alone.failures < FACT {
+    if facts.missing_failures() > 0 {
         let most = if facts.evidence().total.failed < FEW {
             MOST_OF_FEW
         } else {
             MOST
         };
         let most = at_most(14.0 / facts.rate(), most);
-        return facts.alone(most, 8, 1).map(|plan| plan_until(plan, facts));
+        let missing = u32::try_from(facts.missing_failures()).unwrap_or(u32::MAX);
+        if let Some(plan) = facts.alone(most, 8, missing) {
+            return Some(plan);
+        }
     }
     for wanted in [Wanted::Polluter, Wanted::Setter] {
         if let Some(plan) = facts.certify_found(wanted) {
@@ -53,14 +56,6 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         }
     }
     worse_after(facts)
-}
-
-/// Ends isolation at the failure that makes it a fact.
-fn plan_until(mut plan: Plan, facts: &Facts<'_>) -> Plan {
-    if let Setup::Alone(alone) = &mut plan.opening.setup {
-        alone.failures = u32::try_from(FACT - facts.case.alone.failures).unwrap_or(1);
-    }
-    plan
 }
 
 /// A polluter or a level on top of a background.

@@ -1,6 +1,6 @@
 //! A test that passes alone: something before it, beside it or around it makes it fail.
 
-use super::{Facts, Plan, at_most, share};
+use super::{BLOCKS, Facts, Plan, at_most, share};
 use crate::{
     diagnose::{
         ledger::{Evidence, Family, Posterior},
@@ -9,11 +9,13 @@ use crate::{
         setup::{Certify, Search, Setup, Treatment, Wanted},
     },
     model::{Count, Question, Role},
-    stats::{Direction, Kind},
+    stats::{BlocksOpening, Direction, Kind},
 };
 
 /// Probability from which a search is worth its executions.
 const SEARCH_FROM: f64 = 0.1;
+/// Probability of a predecessor from which a certified position is not the last word.
+const GROUP_FROM: f64 = 0.9;
 /// Probability from which a cheap experiment is worth it.
 const CHEAP_FROM: f64 = 0.05;
 /// Probability of "nothing" from which longer isolation comes first.
@@ -58,13 +60,18 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
 
 /// Is a cause certified that accounts for its failures without a group before it?
 fn settled_otherwise(facts: &Facts<'_>) -> bool {
-    [
-        Question::Environment,
-        Question::Interference,
-        Question::Position,
-    ]
-    .into_iter()
-    .any(|question| facts.case.certified(question).is_some())
+    let certified = |question| facts.case.certified(question).is_some();
+    certified(Question::Environment)
+        || certified(Question::Interference)
+        || certified(Question::Position) && !facts.group_suspected()
+}
+
+impl Facts<'_> {
+    /// Position is certified, but recorded runs now speak for tests that ran before.
+    fn group_suspected(&self) -> bool {
+        self.case.last(any_will_do).is_none()
+            && share(&self.posterior(), Family::Predecessor) > GROUP_FROM
+    }
 }
 
 /// Doubled runs: passes first, fails second.
@@ -189,11 +196,15 @@ fn longer_alone(facts: &Facts<'_>, evidence: &Evidence) -> Option<Plan> {
     facts.alone(at_most(3.0 / rate, ALONE_MOST), 8, 1)
 }
 
+/// Did a supposed polluter do no more than its decoys?
+fn any_will_do(inquiry: &Inquiry) -> bool {
+    inquiry.question == Question::Polluter
+        && matches!(inquiry.conclusion, Some(Conclusion::OnlyAmount(_)))
+}
+
 /// A group beat nothing but not its decoys: it is how much ran.
 fn amount(facts: &Facts<'_>) -> Option<Plan> {
-    let only_amount = facts
-        .case
-        .last(|inquiry| matches!(inquiry.conclusion, Some(Conclusion::OnlyAmount(_))))?;
+    let only_amount = facts.case.last(any_will_do)?;
     let size = only_amount.treated_group().map_or(1, <[u32]>::len);
     many(facts, u32::try_from(size).unwrap_or(1))
 }
@@ -209,7 +220,7 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
         return None;
     }
     let known = facts.case.groups(Role::Polluter).concat();
-    let suspicion = facts.passive_weights(&Search {
+    let suspicion = facts.passive(&Search {
         wanted: Wanted::Polluter,
         known: Vec::new(),
         first: Vec::new(),
@@ -217,6 +228,7 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
         executions: 0,
     });
     let mut ranked: Vec<(f64, u32)> = suspicion
+        .weights
         .into_iter()
         .zip(0..)
         .filter(|(weight, _)| *weight > 0.0)
@@ -254,7 +266,11 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
             treatment: Treatment::Many { many, few, avoid },
             before: Vec::new(),
             pool: Vec::new(),
-            blocks: facts.blocks(Kind::ThreeArm, Direction::Fails, high, 0.03),
+            // Many fillers may hold a group by chance: what they do must be as sure as in the recorded runs.
+            blocks: BlocksOpening {
+                limit: at_most(12.0 / (high * high), BLOCKS),
+                ..facts.blocks(Kind::ThreeArm, Direction::Fails, high, 0.03)
+            },
         }),
         cost,
     ))

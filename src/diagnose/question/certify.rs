@@ -4,7 +4,7 @@
 use super::{About, Conclusion, NextStep, View};
 use crate::{
     diagnose::setup::{Certify, Treatment},
-    model::{Answer, Arm, Probe, Reply},
+    model::{Answer, Arm, Probe, Question, Reply},
     stats::{ArmCounts, Blocks, BlocksVerdict, Kind},
 };
 
@@ -117,6 +117,13 @@ impl Course {
         }
     }
 
+    /// Does the victim pass after most decoys too? Then being between is enough, and no one test is a cleaner,
+    /// however much better it is than those decoys that pollute.
+    fn decoys_clean(&self, about: About) -> bool {
+        let decoy = self.evidence.counts().decoy;
+        about.question == Question::Cleaner && 2 * decoy.failures < decoy.trials
+    }
+
     pub(super) fn next(
         &mut self,
         about: About,
@@ -125,6 +132,9 @@ impl Course {
     ) -> NextStep {
         let beside = matches!(certify.treatment, Treatment::Beside(_));
         match self.evidence.verdict() {
+            BlocksVerdict::Certified if self.decoys_clean(about) => {
+                return NextStep::Done(Conclusion::OnlyAmount(self.so_far()));
+            }
             BlocksVerdict::Certified if !beside || self.late >= LATE_BLOCKS => {
                 return NextStep::Done(Conclusion::Certified(self.so_far()));
             }
