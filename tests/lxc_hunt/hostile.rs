@@ -117,7 +117,10 @@ fn flood_of_output_does_not_hold_up_the_time_limit() {
         "test_flood.py",
         "import os\ndef test_flood():\n    for _ in range(6):\n        os.fork()\n    while True:\n        os.write(1, b'x' * 65536)\n",
     )]);
-    world.configure("args = [\"-s\"]\n[limits]\ntest = \"2s\"\n");
+    world.write(
+        "soakhound.toml",
+        &format!("[suite]\nname = \"flood\"\nrunner = \"pytest\"\nargs = [\"-s\"]\n[limits]\ntest = \"2s\"\n{NO_QUESTIONS}"),
+    );
     world.expect(0, &["hunt", "--iterations", "1", "--workers", "1"]);
     assert_eq!(world.rows("SELECT outcome FROM trials"), ["timeout"]);
 }
