@@ -129,7 +129,7 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
         "--on-flag",
         &on_flag,
         "--fail-on",
-        "new",
+        "any",
     ];
     let answered = "SELECT count(*) FROM probe WHERE answer IS NOT NULL AND kind = 3";
     let mut killed = world.start(&hunt);

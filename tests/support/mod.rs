@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use left::Run;
 
 /// No command of these tests takes this long on a machine that is not stuck.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// A hunt that asks no questions runs iterations alone.
 pub(crate) const NO_QUESTIONS: &str = "[hunt]\nprobe_share = 0.0\nprobe_limit = 0.0\n";
