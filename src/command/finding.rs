@@ -2,18 +2,16 @@
 //! `show`, `status` and the end of a hunt have in common.
 //!
 //! - [`read`]: from the database
-//! - [`words`]: verdicts, causes and evidence in words and numbers
 //! - [`json`]: the same for programs
 //! - [`list`]: many flags as tables, one row per cause
 
 pub(super) mod json;
 pub(super) mod list;
 pub(super) mod read;
-pub(super) mod words;
 
+pub(super) use crate::report::words::{self, Names};
 use crate::{
     model::{Count, Flag, Suspicion, TestId, UnixMillis, Verdict},
-    plan::Handles,
     ui::escape,
 };
 
@@ -151,29 +149,5 @@ impl Found {
             Some(test) => escape::terminal(test.as_bytes()),
             None => Verdict::Infrastructure.word().to_owned(),
         }
-    }
-}
-
-/// Short names for the tests of a suite.
-pub(super) struct Names<'a>(Handles<'a>);
-
-impl<'a> Names<'a> {
-    /// Takes the suite's tests as they are now.
-    pub(super) fn of(tests: &'a [TestId]) -> Self {
-        Self(Handles::of(tests))
-    }
-
-    /// Returns a test's handle; also of one that the suite no longer has.
-    pub(super) fn handle(&self, test: &TestId) -> String {
-        self.0.handle(test).to_string()
-    }
-
-    /// Returns handle and name, escaped.
-    pub(super) fn both(&self, test: &TestId) -> String {
-        format!(
-            "{} {}",
-            self.handle(test),
-            escape::terminal(test.as_bytes())
-        )
     }
 }

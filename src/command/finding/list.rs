@@ -1,11 +1,10 @@
 //! Many flags as tables: the certified first, one row per cause; what is merely suspected and what needs no
 //! action apart.
 
-use std::collections::BTreeMap;
-
 use super::{Certainty, Found, Names, words};
 use crate::{
-    model::{Role, TestId},
+    model::{Flag, Role, TestId},
+    report::cause::{self, Grouped},
     ui::{Column, escape, table, text},
 };
 
@@ -118,46 +117,30 @@ fn is(found: &Found, certainty: Certainty) -> bool {
     found.certainty() == certainty && found.no_action.is_none()
 }
 
-/// Puts tests together that one group makes fail: each with the group that has most of them.
+/// Puts tests together that one group makes fail, most failures first.
 fn by_cause<'a>(found: &[&'a Found]) -> Vec<Cause<'a>> {
-    let mut shared: BTreeMap<(Role, &[TestId]), usize> = BTreeMap::new();
-    for group in found.iter().flat_map(|found| deciding(found)) {
-        *shared.entry(group).or_default() += 1;
-    }
-    let mut victims: BTreeMap<(Role, &[TestId]), Vec<&Found>> = BTreeMap::new();
-    let mut causes = Vec::new();
-    for one in found {
-        // Of equal ones the last in byte order: any rule does, as long as it is one.
-        let most = deciding(one)
-            .max_by_key(|group| (shared[group], *group))
-            .filter(|group| shared[group] > 1);
-        match most {
-            Some(group) => victims.entry(group).or_default().push(one),
-            None => causes.push(Cause::One(one)),
-        }
-    }
-    for ((role, members), mut victims) in victims {
-        victims.sort_by_key(|found| (std::cmp::Reverse(found.flag.soak.failures), found.name()));
-        causes.push(if victims.len() == 1 {
-            Cause::One(victims[0])
-        } else {
-            Cause::Shared {
+    let flags: Vec<&'a Flag> = found.iter().map(|one| &one.flag).collect();
+    let grouped = cause::by_cause(&flags).into_iter();
+    let mut causes: Vec<Cause<'a>> = grouped
+        .map(|grouped| match grouped {
+            Grouped::One(place) => Cause::One(found[place]),
+            Grouped::Shared {
                 role,
                 members,
                 victims,
+            } => {
+                let mut victims: Vec<&'a Found> = victims.iter().map(|at| found[*at]).collect();
+                victims.sort_by_key(|one| (std::cmp::Reverse(one.flag.soak.failures), one.name()));
+                Cause::Shared {
+                    role,
+                    members,
+                    victims,
+                }
             }
-        });
-    }
+        })
+        .collect();
     causes.sort_by_key(|cause| (std::cmp::Reverse(cause.failures()), cause.example().name()));
     causes
-}
-
-/// The groups that decide over a test; cleaners only undo what others did.
-fn deciding(found: &Found) -> impl Iterator<Item = (Role, &[TestId])> {
-    let groups = found.flag.groups.iter();
-    groups
-        .filter(|group| group.role != Role::Cleaner)
-        .map(|group| (group.role, &*group.members))
 }
 
 const CERTIFIED: [Column; 5] = [
