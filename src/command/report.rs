@@ -12,7 +12,7 @@ use crate::{
     config::Settings,
     error::{ExitCode, Failure},
     model::{Clock, SystemClock, UnixMillis},
-    report::{Digest, Week, Window, digest::State, html, json, markdown},
+    report::{Digest, Week, Window, digest::State, html, json, markdown, sentence},
     store::{Reader, StoreError},
     ui::{escape, text},
 };
@@ -79,7 +79,7 @@ fn write(context: &Context, digest: &Digest, folder: &Path) -> Result<(), Failur
         ("md", markdown::page(digest)),
         ("json", json::text(digest)),
     ];
-    console.line(&markdown::headline(digest))?;
+    console.line(&sentence::headline(digest))?;
     for (ending, content) in rendered {
         let path = folder.join(format!("{name}.{ending}"));
         let beside = folder.join(format!(".{name}.{ending}.{}", std::process::id()));
