@@ -28,6 +28,10 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
     let console = &context.console;
+    if arguments.schema {
+        console.line(json::SCHEMA.trim_end())?;
+        return Ok(ExitCode::Fine);
+    }
     let window = window(arguments, settings)?;
     let reader = match Reader::open(&settings.store.path) {
         Ok(reader) => Some(reader),

@@ -21,6 +21,8 @@ pub mod json;
 pub mod ledger;
 pub mod markdown;
 pub mod sentence;
+#[cfg(test)]
+mod tests;
 mod trust;
 pub mod window;
 pub mod words;
