@@ -342,6 +342,9 @@ pub struct ReportArgs {
     /// Write no files, answer with one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Print the JSON Schema of the report and do nothing else
+    #[arg(long, conflicts_with_all = ["json", "out"])]
+    pub schema: bool,
 }
 
 /// A day or a time of day in the zone of the report.

@@ -12,7 +12,7 @@ use crate::{
     config::Settings,
     error::{ExitCode, Failure},
     model::{Clock, SystemClock, UnixMillis},
-    report::{Digest, Week, Window, digest::State, html, json, markdown},
+    report::{Digest, Week, Window, digest::State, html, json, markdown, sentence},
     store::{Reader, StoreError},
     ui::{escape, text},
 };
@@ -28,6 +28,10 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
     let console = &context.console;
+    if arguments.schema {
+        console.line(json::SCHEMA.trim_end())?;
+        return Ok(ExitCode::Fine);
+    }
     let window = window(arguments, settings)?;
     let reader = match Reader::open(&settings.store.path) {
         Ok(reader) => Some(reader),
@@ -79,7 +83,7 @@ fn write(context: &Context, digest: &Digest, folder: &Path) -> Result<(), Failur
         ("md", markdown::page(digest)),
         ("json", json::text(digest)),
     ];
-    console.line(&markdown::headline(digest))?;
+    console.line(&sentence::headline(digest))?;
     for (ending, content) in rendered {
         let path = folder.join(format!("{name}.{ending}"));
         let beside = folder.join(format!(".{name}.{ending}.{}", std::process::id()));

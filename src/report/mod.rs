@@ -8,6 +8,7 @@
 //! - [`digest`]: what the report says, as data; [`assemble`](Digest::of) makes it
 //! - [`cause`]: one row per cause
 //! - [`html`], [`markdown`], [`json`]: the formats
+//! - [`sentence`]: the sentences that all formats share
 //! - [`words`]: verdicts, causes and evidence in words and numbers
 
 mod assemble;
@@ -19,6 +20,9 @@ pub mod html;
 pub mod json;
 pub mod ledger;
 pub mod markdown;
+pub mod sentence;
+#[cfg(test)]
+mod tests;
 mod trust;
 pub mod window;
 pub mod words;
