@@ -211,17 +211,15 @@ pub fn brief(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Returns what a group of so many tests does to the tests that are named after it.
-pub fn does(role: Role, members: usize) -> &'static str {
-    match (role, members) {
-        (Role::Polluter, 1) => "makes fail",
-        (Role::Polluter, _) => "together make fail",
-        (Role::StateSetter, 1) => "must run before",
-        (Role::StateSetter, _) => "must all run before",
-        (Role::Cleaner, 1) => "cleans up for",
-        (Role::Cleaner, _) => "together clean up for",
-        (Role::Neighbour, 1) => "running elsewhere disturbs",
-        (Role::Neighbour, _) => "running elsewhere together disturb",
+/// Returns what a group of so many members does to some tests: `makes 41 tests fail`.
+pub fn does(role: Role, members: usize, tests: &str) -> String {
+    let together = if members > 1 { "together " } else { "" };
+    let s = if members > 1 { "" } else { "s" };
+    match role {
+        Role::Polluter => format!("{together}make{s} {tests} fail"),
+        Role::StateSetter => format!("must {together}run before {tests}"),
+        Role::Cleaner => format!("{together}clean{s} up for {tests}"),
+        Role::Neighbour => format!("running elsewhere {together}disturb{s} {tests}"),
     }
 }
 
@@ -290,8 +288,9 @@ pub fn repeats(recipe: &Recipe) -> String {
         String::new()
     };
     format!(
-        "failed {}; {again} show it at least once with 95 %{worst}",
+        "failed {}; {again} show{s} it at least once with 95 %{worst}",
         fraction(recipe.seen),
+        s = if recipe.repeat == 1 { "s" } else { "" },
     )
 }
 
