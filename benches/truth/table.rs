@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use soakhound::model::{Design, Verdict};
+use soakhound::model::{Design, Question, Verdict};
 use soakhound::plan::{Campaign, Cycle, HuntNonce, MasterSeed};
 
 use super::bench::hunt::{Layouts, Probing, Setup, hunt};
 use super::bench::interval;
 use super::bench::scenario::{classes, intermittent, polluted_by, sharing};
-use super::bench::score::{Mark, Scored, due, mark, names_innocent, score};
+use super::bench::score::{Mark, Scored, describe, due, mark, names_innocent, score};
 use super::bench::world::{Defect, Nature, World};
 use super::options::Options;
 use super::print::{line, quantile};
@@ -342,6 +342,22 @@ fn classification(options: &Options, row: &str, iterations: u64, bounds: &str) {
                 named.0 += u64::from(!names_innocent(&due, flag));
             }
         }
+        let notes: Vec<String> = scored
+            .iter()
+            .filter(|scored| !matches!(scored.mark, Mark::Right | Mark::Unseen))
+            .map(|scored| format!("  seed {seed}: {}", describe(&world, &found, scored)))
+            .collect();
+        let mut costs: BTreeMap<(&'static str, Question), u64> = BTreeMap::new();
+        for ((test, question), executions) in &found.by_question {
+            let kind = world.defects.get(test).map_or("healthy", kind);
+            *costs.entry((kind, *question)).or_default() += executions;
+        }
+        let healthy: Vec<u64> = found
+            .by_victim
+            .iter()
+            .filter(|(test, _)| !world.defects.contains_key(test))
+            .map(|(_, executions)| *executions)
+            .collect();
         let kinds: Vec<(&'static str, Scored)> = scored
             .into_iter()
             .map(|scored| (kind(&world.defects[&scored.victim]), scored))
@@ -353,6 +369,9 @@ fn classification(options: &Options, row: &str, iterations: u64, bounds: &str) {
             found.probe_executions,
             found.soak_executions,
             slander,
+            notes,
+            healthy,
+            costs,
         )
     });
     let all: Vec<&(&str, Scored)> = suites.iter().flat_map(|suite| &suite.0).collect();
@@ -390,11 +409,31 @@ fn classification(options: &Options, row: &str, iterations: u64, bounds: &str) {
             .sum::<u64>(),
     ));
     confusion(&all);
+    let healthy: Vec<u64> = suites.iter().flat_map(|suite| suite.7.clone()).collect();
+    line(&format!(
+        "       executions for healthy tests: {} of {} tests",
+        healthy.iter().sum::<u64>(),
+        healthy.len()
+    ));
+    if options.verbose {
+        let mut costs: BTreeMap<(&str, Question), u64> = BTreeMap::new();
+        for ((kind, question), executions) in suites.iter().flat_map(|suite| &suite.8) {
+            *costs.entry((kind, *question)).or_default() += executions;
+        }
+        for ((kind, question), executions) in costs {
+            line(&format!("       {kind:14} {question:?} {executions}"));
+        }
+        for note in suites.iter().flat_map(|suite| &suite.6) {
+            line(note);
+        }
+    }
 }
 
 fn confusion(all: &[&(&str, Scored)]) {
     let mut rows: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+    let mut costs: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, scored) in all {
+        *costs.entry(kind).or_default() += scored.all_executions;
         let said = match (scored.mark, scored.said) {
             (Mark::Unseen, _) => "unseen",
             (Mark::Undetermined, _) | (_, None) => "undetermined",
@@ -407,7 +446,11 @@ fn confusion(all: &[&(&str, Scored)]) {
             .iter()
             .map(|(word, count)| format!("{word} {count}"))
             .collect();
-        line(&format!("       {kind:14} {}", said.join(", ")));
+        let cost = costs.get(kind).copied().unwrap_or(0);
+        line(&format!(
+            "       {kind:14} {}; executions {cost}",
+            said.join(", ")
+        ));
     }
 }
 

@@ -538,7 +538,9 @@ impl Facts<'_> {
                     Family::Circumstance => best.circumstance.as_ref().map_or_else(
                         || "the hour, the worker or the layout".to_owned(),
                         |(what, which)| {
-                            format!("the hour, the worker or the layout, most likely {what} {which}")
+                            format!(
+                                "the hour, the worker or the layout, most likely {what} {which}"
+                            )
                         },
                     ),
                     Family::Nothing => "nothing that is known".to_owned(),

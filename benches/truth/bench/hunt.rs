@@ -102,6 +102,8 @@ pub(crate) struct Found {
     pub(crate) explanations: BTreeMap<u32, Vec<(String, f64)>>,
     /// Executions of probes by the test that they were about.
     pub(crate) by_victim: BTreeMap<u32, u64>,
+    /// The same by kind of question.
+    pub(crate) by_question: BTreeMap<(u32, Question), u64>,
     pub(crate) attempts: u64,
     /// Questions that were opened, by kind.
     pub(crate) questions: BTreeMap<Question, u64>,
@@ -676,6 +678,8 @@ impl<'a> Hunt<'a> {
                 self.found.probe_containers += 1;
                 let asked = self.questions.get_mut(&job.question).expect("it was asked");
                 *self.found.by_victim.entry(asked.victim).or_default() += ran.executions;
+                let key = (asked.victim, asked.opened.question);
+                *self.found.by_question.entry(key).or_default() += ran.executions;
                 asked.probes[job.place as usize].1 = Some(reply.clone());
                 let flags = self.timed(|analyst| analyst.answer(job.question, job.place, &reply));
                 self.take(flags);
