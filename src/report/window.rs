@@ -187,6 +187,18 @@ impl Window {
             .to_string()
     }
 
+    /// Returns a moment as the command line takes it, in the zone: `2026-11-16T06:00:00`.
+    #[must_use]
+    pub fn moment(&self, at: UnixMillis) -> String {
+        let zoned = stamp(at).to_zoned(self.tz.clone());
+        let part = if at.0.rem_euclid(1000) == 0 {
+            "%Y-%m-%dT%H:%M:%S"
+        } else {
+            "%Y-%m-%dT%H:%M:%S%.3f"
+        };
+        zoned.strftime(part).to_string()
+    }
+
     /// Returns the day of a moment.
     #[must_use]
     pub fn day(&self, at: UnixMillis) -> String {

@@ -198,6 +198,59 @@ pub fn meaning(flag: &Flag) -> String {
     }
 }
 
+/// Returns what a test with this verdict does, in a few words that follow its name.
+pub fn brief(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Infrastructure => "failed with the machine",
+        Verdict::Broken => "always fails",
+        Verdict::Environment => "fails by its environment",
+        Verdict::Nio => "fails when it runs again",
+        Verdict::OdVictim => "fails after",
+        Verdict::OdBrittle => "fails without",
+        Verdict::Interference => "fails beside",
+        Verdict::Position => "fails late in a process",
+        Verdict::Ndod => "fails at random, more often after",
+        Verdict::Nod => "fails at random",
+        Verdict::Undetermined => "fails, not explained yet",
+    }
+}
+
+/// Returns what a group of so many tests does to the tests that are named after it.
+pub fn does(role: Role, members: usize) -> &'static str {
+    match (role, members) {
+        (Role::Polluter, 1) => "makes fail",
+        (Role::Polluter, _) => "together make fail",
+        (Role::StateSetter, 1) => "must run before",
+        (Role::StateSetter, _) => "must all run before",
+        (Role::Cleaner, 1) => "cleans up for",
+        (Role::Cleaner, _) => "together clean up for",
+        (Role::Neighbour, 1) => "running elsewhere disturbs",
+        (Role::Neighbour, _) => "running elsewhere together disturb",
+    }
+}
+
+/// Does [`brief`] of this verdict end in a word that the name of another test follows?
+pub fn names_another(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::OdVictim | Verdict::OdBrittle | Verdict::Interference | Verdict::Ndod => true,
+        Verdict::Infrastructure
+        | Verdict::Broken
+        | Verdict::Environment
+        | Verdict::Nio
+        | Verdict::Position
+        | Verdict::Nod
+        | Verdict::Undetermined => false,
+    }
+}
+
+/// Does the group decide whether the test fails? Cleaners only undo what others did.
+pub fn decides(group: &Group) -> bool {
+    match group.role {
+        Role::Polluter | Role::StateSetter | Role::Neighbour => true,
+        Role::Cleaner => false,
+    }
+}
+
 /// Returns factor levels as `NAME=level`.
 pub fn settings(levels: &[(String, String)]) -> String {
     let levels: Vec<String> = levels
