@@ -9,6 +9,7 @@ pub(super) mod json;
 pub(super) mod list;
 pub(super) mod read;
 
+use crate::report::digest::Share;
 pub(super) use crate::report::words::{self, Names};
 use crate::{
     model::{Count, Flag, Suspicion, TestId, UnixMillis, Verdict},
@@ -34,6 +35,8 @@ pub(super) struct Found {
     pub(super) token: Option<String>,
     /// Signature of its last failure.
     pub(super) signature: Option<String>,
+    /// Share of the red natural runs on record; `None` until there are enough of them.
+    pub(super) fragility: Option<Share>,
     /// Why nobody needs to do anything about it.
     pub(super) no_action: Option<NoAction>,
     /// Was it certified first by the newest hunt, or in the time that was asked for?
@@ -118,6 +121,7 @@ impl Found {
             last: None,
             token: None,
             signature: None,
+            fragility: None,
             no_action: None,
             is_new: false,
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{Grouped, by_cause};
 use super::digest::{
-    Card, Cause, Cluster, Digest, Edge, Funnel, Green, Head, Heat, Material, OwnerRow, Proof,
-    Raised, Reliability, Share, State, Stock, Subject,
+    Card, Cause, Cluster, Digest, ENOUGH, Edge, Funnel, Green, Head, Heat, Material, OwnerRow,
+    Proof, Raised, Reliability, Share, State, Stock, Subject,
 };
 use super::excerpt::excerpt;
 use super::ledger::{History, Order, Sight, WholeRun};
@@ -57,6 +57,47 @@ impl Digest {
     }
 }
 
+/// The shares of the red natural runs, by test.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fragility {
+    runs: u64,
+    parts: BTreeMap<TestId, RedShare>,
+}
+
+impl Fragility {
+    /// Shares out `runs` runs, of which some were `red`: for each the tests that failed in it, without repetitions.
+    #[must_use]
+    pub fn of<'a>(runs: u64, red: impl IntoIterator<Item = &'a Vec<TestId>>) -> Self {
+        let mut parts: BTreeMap<TestId, RedShare> = BTreeMap::new();
+        for failing in red {
+            for test in failing {
+                #[expect(clippy::cast_precision_loss, reason = "tests of one run")]
+                let part = 1.0 / failing.len() as f64;
+                parts.entry(test.clone()).or_default().add(part);
+            }
+        }
+        Self { runs, parts }
+    }
+
+    /// Returns the share of a test; `None` until there are enough runs. Minutes are not known here: 0.
+    #[must_use]
+    pub fn share(&self, test: &TestId) -> Option<Share> {
+        let part = self.parts.get(test).copied().unwrap_or_default();
+        (self.runs >= ENOUGH).then(|| share(&part, self.runs, 0.0))
+    }
+}
+
+fn share(part: &RedShare, runs: u64, minutes: f64) -> Share {
+    let (low, high) = part.interval(runs, ALPHA);
+    Share {
+        runs: part.runs(),
+        per_1000: 1000.0 * part.rate(runs),
+        interval: (1000.0 * low, 1000.0 * high),
+        alone: part.alone(),
+        minutes,
+    }
+}
+
 /// What the red runs of the window are shared among.
 struct Shares<'a> {
     window: Vec<&'a WholeRun>,
@@ -92,17 +133,7 @@ impl<'a> Shares<'a> {
                 minutes[slot(run.order)] += part * run.took.as_secs_f64() / 60.0;
             }
         }
-        [0, 1].map(|order| {
-            let (share, runs) = (&parts[order], self.runs[order]);
-            let (low, high) = share.interval(runs, ALPHA);
-            Share {
-                runs: share.runs(),
-                per_1000: 1000.0 * share.rate(runs),
-                interval: (1000.0 * low, 1000.0 * high),
-                alone: share.alone(),
-                minutes: minutes[order],
-            }
-        })
+        [0, 1].map(|order| share(&parts[order], self.runs[order], minutes[order]))
     }
 }
 
@@ -325,7 +356,7 @@ impl Material {
                 }
             })
             .collect();
-        let by_shuffled = shares.runs[0] < super::digest::ENOUGH;
+        let by_shuffled = shares.runs[0] < ENOUGH;
         let weight = |share: &[Share; 2]| share[usize::from(by_shuffled)].per_1000;
         for (places, _) in &mut rows {
             places.sort_by(|a, b| {

@@ -27,6 +27,7 @@ mod trust;
 pub mod window;
 pub mod words;
 
+pub use assemble::Fragility;
 pub use digest::{Digest, Material};
 pub use excerpt::excerpt;
 pub use exposure::Exposure;

@@ -57,9 +57,14 @@ fn green(digest: &Digest) -> String {
             format!("{order} is green with {}{then}", percent(rate))
         })
     };
+    let other = if natural.is_enough() {
+        "one in random order"
+    } else {
+        "a full run in random order"
+    };
     let some: Vec<String> = [
         one("a full run in your CI's order", &natural, &last[0]),
-        one("one in random order", &shuffled, &last[1]),
+        one(other, &shuffled, &last[1]),
     ]
     .into_iter()
     .flatten()
@@ -98,10 +103,10 @@ pub fn if_mended(digest: &Digest) -> Option<String> {
     let orders = ["", " in random orders"][order];
     let which = match causes {
         1 => "the first cause".to_owned(),
-        some => format!("the first {some} causes"),
+        some => format!("the first {some}"),
     };
     Some(format!(
-        "Without {which} of the table {} of the runs{orders} would have been green instead of {}.",
+        "With {which} mended, {} of the runs{orders} would have been green; {} were.",
         percent(then),
         percent(now)
     ))

@@ -218,7 +218,7 @@ fn blind(material: &Material, green: &Green) -> Vec<String> {
     let silent = never.iter().filter(|trials| **trials == 0).count();
     if silent > 0 {
         lines.push(format!(
-            "{} that never ran, or were always skipped",
+            "{} without a single run that passed or failed",
             text::plural(silent as u64, "test")
         ));
     }

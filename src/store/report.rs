@@ -1,12 +1,14 @@
 //! What a report needs besides the evidence itself: flags with their history, revisions, the texts of failures, where
 //! segments ran.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Row, named_params};
 
 use super::flags::{self, FlagRow, Seen};
-use super::rows::{RevisionId, word};
+use super::rows::{self, RevisionId, word};
 use super::{Reader, StoreError, sql};
-use crate::model::{MonoMicros, ShardState, SuiteId, UnixMillis};
+use crate::model::{MonoMicros, ShardState, SuiteId, TestId, UnixMillis};
 
 /// A revision without the names of its tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +40,57 @@ pub struct SegmentStart {
     pub started_at: UnixMillis,
 }
 
+/// The complete natural iterations of a suite.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NaturalRuns {
+    /// How many there are.
+    pub runs: u64,
+    /// The red ones by row of the iteration, each with the tests that failed in it, in the order of their rows.
+    pub red: BTreeMap<i64, Vec<TestId>>,
+}
+
 impl Reader {
+    /// Returns which natural iterations went red, and by whom. Reads the failures alone, so it is quick where few
+    /// trials of many fail.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn natural_runs(&self, suite: SuiteId) -> Result<NaturalRuns, StoreError> {
+        let moment = self
+            .connection
+            .unchecked_transaction()
+            .map_err(|e| StoreError::query("natural_runs", e))?;
+        let values = named_params! { ":suite_id": suite.bits() };
+        let pair = |row: &Row| Ok((row.get("segment_id")?, row.get("iteration_id")?));
+        let natural: Vec<(i64, i64)> = sql::NATURAL_SEGMENTS.all(&moment, values, pair)?;
+        let mut runs: Vec<i64> = natural.iter().map(|(_, iteration)| *iteration).collect();
+        runs.sort_unstable();
+        runs.dedup();
+        let mut found = NaturalRuns {
+            runs: runs.len() as u64,
+            red: BTreeMap::new(),
+        };
+        if natural.is_empty() {
+            return Ok(found);
+        }
+        let test = |row: &Row| Ok((row.get("test_id")?, rows::test_name(row, "name")?));
+        let failing: Vec<(i64, TestId)> = sql::NATURAL_FAILING.all(&moment, values, test)?;
+        for (row, test) in failing {
+            let values = named_params! { ":test_id": row };
+            let segments = sql::NATURAL_FAILURES.all(&moment, values, |row| row.get(0))?;
+            for segment in segments {
+                let Ok(at) = natural.binary_search_by_key(&segment, |(segment, _)| *segment) else {
+                    continue;
+                };
+                let failed = found.red.entry(natural[at].1).or_default();
+                if failed.last() != Some(&test) {
+                    failed.push(test.clone());
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Returns every flag of a suite that was raised before a moment, oldest first, with the row of its test and
     /// without sightings.
     ///

@@ -4,7 +4,10 @@
 use super::{Certainty, Found, Names, words};
 use crate::{
     model::{Flag, Role, TestId},
-    report::cause::{self, Grouped},
+    report::{
+        cause::{self, Grouped},
+        sentence,
+    },
     ui::{Column, escape, table, text},
 };
 
@@ -52,6 +55,15 @@ impl Cause<'_> {
             Self::Shared { victims, .. } => {
                 victims.iter().map(|found| found.flag.soak.failures).sum()
             }
+        }
+    }
+
+    /// Its share of the red natural runs, per 1,000 runs; `None` until there are enough of them.
+    fn fragility(&self) -> Option<f64> {
+        let share = |found: &Found| Some(found.fragility?.per_1000);
+        match self {
+            Self::One(found) => share(found),
+            Self::Shared { victims, .. } => victims.iter().map(|found| share(found)).sum(),
         }
     }
 
@@ -139,11 +151,17 @@ fn by_cause<'a>(found: &[&'a Found]) -> Vec<Cause<'a>> {
             }
         })
         .collect();
-    causes.sort_by_key(|cause| (std::cmp::Reverse(cause.failures()), cause.example().name()));
+    causes.sort_by(|a, b| {
+        let share = |cause: &Cause<'_>| cause.fragility().unwrap_or(0.0);
+        (share(b).total_cmp(&share(a)))
+            .then(b.failures().cmp(&a.failures()))
+            .then_with(|| a.example().name().cmp(&b.example().name()))
+    });
     causes
 }
 
-const CERTIFIED: [Column; 5] = [
+const CERTIFIED: [Column; 6] = [
+    Column::Number("of 1,000"),
     Column::Word("verdict"),
     Column::Word("handle"),
     Column::Number("fails/runs"),
@@ -171,7 +189,8 @@ fn certified(
                 members,
                 victims,
             } => {
-                rows.push(shared(*role, members, victims, names));
+                let share = per_1000(cause.fragility());
+                rows.push([vec![share], shared(*role, members, victims, names)].concat());
                 if extent == Extent::All {
                     rows.extend(victims.iter().map(|found| row(found, names)));
                     tokens.extend(victims.iter().filter_map(|found| token(found)));
@@ -181,12 +200,27 @@ fn certified(
             }
         }
     }
-    let mut lines = vec![table(&CERTIFIED, &rows, columns).trim_end().to_owned()];
+    // Until there are enough natural runs nobody knows a share.
+    let known = causes.iter().any(|cause| cause.fragility().is_some());
+    let from = usize::from(!known);
+    for row in &mut rows {
+        row.drain(..from);
+    }
+    let mut lines = vec![
+        table(&CERTIFIED[from..], &rows, columns)
+            .trim_end()
+            .to_owned(),
+    ];
     if causes.len() > shown {
         lines.push(format!(
             "… {} more: `--all` shows them",
             text::plural((causes.len() - shown) as u64, "cause")
         ));
+    }
+    if known {
+        lines.push(
+            "of 1,000: its share of the red runs among 1,000 full runs in your CI's order".into(),
+        );
     }
     if !tokens.is_empty() {
         lines.push(
@@ -199,12 +233,18 @@ fn certified(
 
 fn row(found: &Found, names: &Names<'_>) -> Vec<String> {
     vec![
+        per_1000(found.fragility.map(|share| share.per_1000)),
         found.flag.verdict.word().to_owned(),
         found.handle.clone().unwrap_or_default(),
         fails(found),
         words::cause(&found.flag, names),
         mark_new(found),
     ]
+}
+
+/// Red natural runs among 1,000 that are its fault.
+fn per_1000(share: Option<f64>) -> String {
+    share.map_or_else(String::new, sentence::per_1000)
 }
 
 /// The name, with a mark where the flag is new.

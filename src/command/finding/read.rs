@@ -11,6 +11,7 @@ use crate::{
     config::Settings,
     model::{Count, HuntKind, ListDigest, SuiteId, TestId, UnixMillis, Verdict},
     plan::{Row, Token},
+    report::Fragility,
     store::{self, AnalysisRow, FlagRow, Reader, RevisionId, StoreError},
 };
 
@@ -81,13 +82,13 @@ pub(in crate::command) fn board(
             }),
         }
     }
-    found.sort_by_key(|found| {
-        (
-            found.flag.test.is_none(),
-            found.certainty(),
-            std::cmp::Reverse(found.flag.soak.failures),
-            found.name(),
-        )
+    found.sort_by(|a, b| {
+        let rank = |found: &Found| (found.flag.test.is_none(), found.certainty());
+        let share = |found: &Found| found.fragility.map_or(0.0, |share| share.per_1000);
+        (rank(a).cmp(&rank(b)))
+            .then(share(b).total_cmp(&share(a)))
+            .then(b.flag.soak.failures.cmp(&a.flag.soak.failures))
+            .then_with(|| a.name().cmp(&b.name()))
     });
     let attempts = reader.attempts(suite)?;
     drop(desk);
@@ -121,6 +122,7 @@ pub(in crate::command) struct Desk<'a> {
     newest_hunt: Option<i64>,
     since: Option<UnixMillis>,
     lists: RefCell<BTreeMap<RevisionId, ListDigest>>,
+    fragility: Fragility,
 }
 
 impl<'a> Desk<'a> {
@@ -145,6 +147,10 @@ impl<'a> Desk<'a> {
                 .map(|hunt| hunt.id),
             since,
             lists: RefCell::default(),
+            fragility: {
+                let natural = reader.natural_runs(suite)?;
+                Fragility::of(natural.runs, natural.red.values())
+            },
         })
     }
 
@@ -184,6 +190,11 @@ impl<'a> Desk<'a> {
             last: row.last_seen.as_ref().map(Seen::of),
             token,
             signature: row.last_seen.and_then(|seen| seen.signature),
+            fragility: row
+                .flag
+                .test
+                .as_ref()
+                .and_then(|test| self.fragility.share(test)),
             no_action,
             is_new,
             flag: row.flag,
@@ -207,6 +218,7 @@ impl<'a> Desk<'a> {
             last: last.as_ref().map(Seen::of),
             token: token.map(|token| token.to_string()),
             signature: last.and_then(|seen| seen.signature),
+            fragility: self.fragility.share(test),
             no_action: (!self.present.contains(test)).then_some(NoAction::Gone),
             ..Found::of_test(test, &self.names.handle(test), soak)
         })
