@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub(super) token: Option<String>,
     /// Signature of its last failure.
     pub(super) signature: Option<String>,
+    /// Who looks after the test's file, as the checkout's CODEOWNERS file says: untrusted text.
+    pub(super) owners: Vec<String>,
     /// Why nobody needs to do anything about it.
     pub(super) no_action: Option<NoAction>,
     /// Was it certified first by the newest hunt, or in the time that was asked for?
@@ -120,6 +122,7 @@ impl Found {
             last: None,
             token: None,
             signature: None,
+            owners: Vec::new(),
             no_action: None,
             is_new: false,
         }
