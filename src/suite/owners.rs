@@ -284,6 +284,14 @@ impl Checkout {
         Self { top, below }
     }
 
+    /// Returns a file by its path from the top of the checkout; one outside by its name alone.
+    #[must_use]
+    pub fn below_top(&self, file: &Path) -> PathBuf {
+        let whole = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let below = whole.strip_prefix(&self.top).ok().map(Path::to_owned);
+        below.unwrap_or_else(|| whole.file_name().map_or_else(PathBuf::new, PathBuf::from))
+    }
+
     /// Returns the file of a test, from the top of the checkout: what its name has before the first `::`. `None` for
     /// names without one, and for paths that lead out of the checkout.
     #[must_use]

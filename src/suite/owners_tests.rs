@@ -134,6 +134,15 @@ fn file_of_a_test_is_seen_from_the_top_of_the_checkout() {
     );
     assert_eq!(file(b"./t.py::test"), path("services/shop/t.py"));
     assert_eq!(file(b"../lib/t.py::test"), path("services/lib/t.py"));
+    let below = |file: PathBuf| checkout.below_top(&file);
+    assert_eq!(
+        below(root.join("soakhound.toml")),
+        Path::new("services/shop/soakhound.toml")
+    );
+    assert_eq!(
+        below(PathBuf::from("/elsewhere/x.toml")),
+        Path::new("x.toml")
+    );
     let odd = file(b"\xff.py::test").unwrap();
     assert_eq!(odd.as_os_str().as_bytes(), b"services/shop/\xff.py");
     for name in [

@@ -30,6 +30,8 @@ pub(super) struct Listing {
     pub(super) id: SuiteId,
     /// Where the suite is in its checkout.
     pub(super) checkout: Checkout,
+    /// The suite's configuration file, from the top of the checkout, as a relative URI: stands for tests without a file.
+    pub(super) configuration: String,
     /// In the order of `flags`.
     pub(super) found: Vec<Found>,
     /// The suite's tests in default order, then those that it no longer has; empty but for `JUnit`.
@@ -75,10 +77,15 @@ impl Listing {
             | ExportFormat::Github
             | ExportFormat::Prometheus => Vec::new(),
         };
+        let checkout = Checkout::of(&settings.suite.root);
         Ok(Self {
             suite: settings.suite.name.as_str().to_owned(),
             id: settings.suite.id,
-            checkout: Checkout::of(&settings.suite.root),
+            configuration: uri(checkout
+                .below_top(&settings.file)
+                .as_os_str()
+                .as_encoded_bytes()),
+            checkout,
             found: board.found,
             tests,
             owners_unknown: board.owners_unknown,

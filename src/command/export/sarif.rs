@@ -6,6 +6,8 @@ use super::listing::{Listing, certainty, sentences};
 use crate::{command::finding::Found, model::Verdict, ui::escape};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+/// What locations are relative to, by the name that everybody uses for it.
+const BASE: &str = "%SRCROOT%";
 /// What the fingerprint is made of may change; then its name does.
 const FINGERPRINT: &str = "soakhoundTest/v1";
 
@@ -29,7 +31,7 @@ pub(super) fn render(listing: &Listing) -> String {
             // Results of two suites are two sets: one does not replace the other.
             "automationDetails": {"id": format!("soakhound/{}/", listing.id)},
             "columnKind": "unicodeCodePoints",
-            "originalUriBaseIds": {"SRCROOT": {
+            "originalUriBaseIds": {BASE: {
                 "description": {"text": "The top of the checkout."},
             }},
             "results": results,
@@ -148,18 +150,19 @@ fn result(listing: &Listing, found: &Found) -> Value {
             "owners": found.owners,
         },
     });
+    // Code scanning refuses a whole log for one result without a file.
+    let uri = listing.uri_of(found);
+    let uri = uri.as_ref().unwrap_or(&listing.configuration);
+    let mut location = json!({
+        "physicalLocation": {"artifactLocation": {"uri": uri, "uriBaseId": BASE}},
+    });
     if let Some(test) = &found.flag.test {
-        let mut location = json!({"logicalLocations": [{
+        location["logicalLocations"] = json!([{
             "fullyQualifiedName": escape::terminal(test.as_bytes()),
             "kind": "function",
-        }]});
-        if let Some(uri) = listing.uri_of(found) {
-            location["physicalLocation"] = json!({
-                "artifactLocation": {"uri": uri, "uriBaseId": "SRCROOT"},
-            });
-        }
-        result["locations"] = json!([location]);
+        }]);
     }
+    result["locations"] = json!([location]);
     result
 }
 

@@ -94,6 +94,7 @@ fn listing() -> Listing {
         suite: "a <suite> & \"more\"".into(),
         id: SuiteId::of("a", "pytest"),
         checkout: Checkout::of(Path::new("/nowhere/at/all")),
+        configuration: "shop/soakhound.toml".into(),
         tests: tested.collect(),
         found,
         owners_unknown: None,
@@ -271,13 +272,12 @@ fn sarif_of_hostile_names_has_a_result_each_and_what_the_standard_requires() {
         assert!(!bare.contains(['[', ']', '{', '}', '\\']), "{message}");
         let location = &result["locations"][0];
         let uri = &location["physicalLocation"]["artifactLocation"]["uri"];
-        if let Some(uri) = uri.as_str() {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/%".contains(c);
-            assert!(
-                uri.chars().all(plain) && !uri.starts_with('/') && !uri.contains(".."),
-                "{uri}"
-            );
-        }
+        let uri = uri.as_str().unwrap();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/%".contains(c);
+        assert!(
+            uri.chars().all(plain) && !uri.starts_with('/') && !uri.contains(".."),
+            "{uri}"
+        );
         let name = &location["logicalLocations"][0]["fullyQualifiedName"];
         names.push(name.as_str().unwrap().to_owned());
         prints.insert(result["partialFingerprints"]["soakhoundTest/v1"].to_string());
