@@ -196,6 +196,16 @@ fn flags_counts_what_always_failed_apart_and_lists_it_last() {
     let at = |name: &str| shown.stdout.find(name).unwrap();
     assert!(at("test_new") < at("test_victim"), "{shown:#?}");
     assert!(at("test_victim") < at("test_old_a"), "{shown:#?}");
+    // What to look at next, and JSON, follow the same order.
+    let regression = world.json(&["flags"])["flags"][0]["handle"].clone();
+    let next = format!("show {}", regression.as_str().unwrap());
+    assert_says(&shown, &[&next]);
+    assert!(
+        shown.stdout.lines().last().unwrap().ends_with(&next),
+        "{shown:#?}"
+    );
+    let first = world.json(&["flags"])["flags"][0]["test"].clone();
+    assert_eq!(first, "t.py::test_new");
 }
 
 #[test]

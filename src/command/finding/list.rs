@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Certainty, Found, Names, words};
 use crate::{
-    model::{Role, TestId, Verdict},
+    model::{Role, TestId},
     ui::{Column, escape, table, text},
 };
 
@@ -154,22 +154,20 @@ fn by_cause<'a>(found: &[&'a Found]) -> Vec<Cause<'a>> {
     }
     causes.sort_by_key(|cause| {
         let example = cause.example();
-        let always = always_fails(example);
-        (always, std::cmp::Reverse(cause.failures()), example.name())
+        (
+            example.always_fails(),
+            std::cmp::Reverse(cause.failures()),
+            example.name(),
+        )
     });
     causes
-}
-
-/// Did it fail from the first run on? Every run of the suite shows that, so that it comes last.
-fn always_fails(found: &Found) -> bool {
-    found.flag.verdict == Verdict::Broken && found.flag.since_iteration.is_none()
 }
 
 /// Counts flaky tests with their causes; what always fails is not flaky, and counted apart.
 fn counted(causes: &[Cause<'_>]) -> String {
     let always = causes
         .iter()
-        .filter(|cause| always_fails(cause.example()))
+        .filter(|cause| cause.example().always_fails())
         .count();
     let flaky: usize = causes.iter().map(Cause::tests).sum::<usize>() - always;
     let mut parts = Vec::new();
