@@ -142,6 +142,11 @@ impl Found {
         self.flag.certified && self.no_action.is_none()
     }
 
+    /// Did it fail from the first run on? Every run of the suite shows that, so that lists have it last.
+    pub(super) fn always_fails(&self) -> bool {
+        self.flag.verdict == Verdict::Broken && self.flag.since_iteration.is_none()
+    }
+
     /// The natural logarithm of the e-value to show: the certificate's, else the passive one.
     pub(super) fn ln_e(&self) -> Option<f64> {
         let passive = self.suspicion.as_ref().map(|suspicion| suspicion.ln_e);

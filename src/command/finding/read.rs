@@ -88,6 +88,7 @@ pub(in crate::command) fn board(
         (
             found.flag.test.is_none(),
             found.certainty(),
+            found.always_fails(),
             std::cmp::Reverse(found.flag.soak.failures),
             found.name(),
         )
