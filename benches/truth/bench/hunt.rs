@@ -84,6 +84,25 @@ pub(crate) struct Certified {
     pub(crate) flag: Flag,
 }
 
+/// How many questions of a kind were opened, and what their probes took.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Cost {
+    pub(crate) opened: u64,
+    pub(crate) containers: u64,
+    pub(crate) executions: u64,
+}
+
+impl std::fmt::Debug for Cost {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            opened,
+            containers,
+            executions,
+        } = self;
+        write!(out, "{opened}x {containers}c {executions}e")
+    }
+}
+
 /// What a hunt found, and what it cost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
@@ -103,8 +122,8 @@ pub(crate) struct Found {
     /// Executions of probes by the test that they were about.
     pub(crate) by_victim: BTreeMap<u32, u64>,
     pub(crate) attempts: u64,
-    /// Questions that were opened, by kind.
-    pub(crate) questions: BTreeMap<Question, u64>,
+    /// What the questions of each kind cost.
+    pub(crate) questions: BTreeMap<Question, Cost>,
     pub(crate) kills: u64,
     /// Certified flags that a restart lost or changed.
     pub(crate) lost_by_kills: u64,
@@ -359,7 +378,7 @@ impl<'a> Hunt<'a> {
         assert!(!batch.probes.is_empty(), "a batch holds no probe");
         if let Some(opened) = batch.opened {
             let victim = self.indexes[&opened.victim];
-            *self.found.questions.entry(opened.question).or_default() += 1;
+            self.found.questions.entry(opened.question).or_default().opened += 1;
             let asked = Asked {
                 opened,
                 victim,
@@ -676,6 +695,10 @@ impl<'a> Hunt<'a> {
                 self.found.probe_containers += 1;
                 let asked = self.questions.get_mut(&job.question).expect("it was asked");
                 *self.found.by_victim.entry(asked.victim).or_default() += ran.executions;
+                let cost = self.found.questions.entry(asked.opened.question);
+                let cost = cost.or_default();
+                cost.containers += 1;
+                cost.executions += ran.executions;
                 asked.probes[job.place as usize].1 = Some(reply.clone());
                 let flags = self.timed(|analyst| analyst.answer(job.question, job.place, &reply));
                 self.take(flags);
