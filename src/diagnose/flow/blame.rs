@@ -114,10 +114,7 @@ impl Facts<'_> {
             .iter()
             .map(|test| weights.get(*test as usize).copied().unwrap_or(0.0))
             .collect();
-        let alone = self.case.alone;
-        #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
-        let background = (alone.failures as f64 + 0.05) / (alone.trials as f64 + 1.0);
-        let background = if passes { 1.0 - background } else { background };
+        let background = self.background(passes);
         let cost = self.cost_of(&order) * 8.0 + 60.0 * self.cost_of(&[]);
         let start = minimize::Start {
             list: (0..).take(order.len()).collect(),
@@ -137,6 +134,23 @@ impl Facts<'_> {
             }),
             cost,
         ))
+    }
+
+    /// How often the effect shows where its cause did not run: alone, and after tests that turned out not to hold it.
+    fn background(&self, passes: bool) -> f64 {
+        let alone = self.case.alone;
+        let effects = if passes {
+            alone.trials - alone.failures
+        } else {
+            alone.failures
+        };
+        let without = self.case.shots.iter().filter(|shot| {
+            shot.plain && !shot.before.is_empty() && shot.failed == passes
+        });
+        let trials = alone.trials + without.count() as u64;
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
+        let background = (effects as f64 + 0.05) / (trials as f64 + 1.0);
+        background
     }
 
     /// The ranking by recorded runs alone: probes of single tests speak against each member of a group.
