@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     minimize,
-    model::{Count, Question, TestId},
+    model::{Count, Question, Role, TestId},
     stats::BlocksOpening,
 };
 
@@ -33,6 +33,15 @@ impl Wanted {
             Self::Polluter => Question::Polluter,
             Self::Setter => Question::Setter,
             Self::Cleaner => Question::Cleaner,
+        }
+    }
+
+    /// Returns its role.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Polluter => Role::Polluter,
+            Self::Setter => Role::StateSetter,
+            Self::Cleaner => Role::Cleaner,
         }
     }
 }

@@ -26,7 +26,7 @@ const WEIGHT: f64 = 4.0;
 const SURE: f64 = 0.98;
 /// Probability that a cause is sure, over the rate that was expected. Most are: with much less, each rejection takes
 /// several runs of a long list; with much more, what fails now and then loses its members to single passes.
-const SURE_AT_FIRST: f64 = 0.75;
+const SURE_AT_FIRST: f64 = 1.1;
 /// Part of what an accepted subset showed that counts for the rate: others may reproduce at another one.
 const LEARNED: f64 = 0.5;
 
@@ -143,7 +143,7 @@ impl Answers {
         let b = WEIGHT * (1.0 - self.expected) + 0.05;
         let graded = ln_beta(a + failures, b + passes) - ln_beta(a, b);
         let sure = failures * SURE.ln() + passes * (1.0 - SURE).ln();
-        let first = SURE_AT_FIRST * self.expected;
+        let first = (SURE_AT_FIRST * self.expected).min(0.95);
         let odds = first / (1.0 - first) * (sure - graded).exp();
         odds / (1.0 + odds)
     }

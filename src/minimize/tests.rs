@@ -53,6 +53,7 @@ fn start(len: u32, high: &[u32], world: &World) -> Start {
         } else {
             (0..len).map(weight).collect()
         },
+        needed: Vec::new(),
         rate: world.rate,
         background: world.background,
         runs: 2000,

@@ -378,7 +378,11 @@ impl<'a> Hunt<'a> {
         assert!(!batch.probes.is_empty(), "a batch holds no probe");
         if let Some(opened) = batch.opened {
             let victim = self.indexes[&opened.victim];
-            self.found.questions.entry(opened.question).or_default().opened += 1;
+            self.found
+                .questions
+                .entry(opened.question)
+                .or_default()
+                .opened += 1;
             let asked = Asked {
                 opened,
                 victim,
