@@ -17,7 +17,7 @@ use super::{
     observation::{Levels, Universe},
     question::{Conclusion, Inquiry},
     ranking,
-    setup::{Alone, Certify, Opening, Search, Setup, Treatment, Wanted},
+    setup::{Alone, Certify, Opening, Search, Setup, Stand, Treatment, Wanted},
 };
 use crate::{
     model::{Count, Question},
@@ -316,8 +316,9 @@ impl<'a> Facts<'a> {
         };
         let effect = if passes { 1.0 - treated } else { treated };
         let blocks = 7.0 / (effect * effect).max(0.02);
-        let per_block =
-            2.0 * self.cost_of(&[&before[..], &group[..]].concat()) + self.cost_of(&before);
+        let decoys = f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX));
+        let per_block = (1.0 + decoys) * self.cost_of(&[&before[..], &group[..]].concat())
+            + self.cost_of(&before);
         Some(self.plan(
             question,
             true,
@@ -325,6 +326,7 @@ impl<'a> Facts<'a> {
                 treatment: Treatment::Group(group),
                 before,
                 pool,
+                decoys: Stand::ForEach,
                 blocks: self.blocks(Kind::ThreeArm, direction, treated, control),
             }),
             blocks * per_block,

@@ -38,13 +38,24 @@ impl Facts<'_> {
         // What was found last, unless it was put to the test since.
         for inquiry in self.case.closed.iter().rev() {
             if inquiry.question == question {
-                return None;
+                return self.certify_rest(inquiry);
             }
             if let Some((group, before)) = found(inquiry) {
                 return self.certify(question, group, before);
             }
         }
         None
+    }
+
+    /// Certifies what is left of a group of which one member turned out not to be needed.
+    fn certify_rest(&self, inquiry: &Inquiry) -> Option<Plan> {
+        let Some(Conclusion::Spare(_, spare)) = inquiry.conclusion else {
+            return None;
+        };
+        let group = inquiry.treated_group()?.iter().copied();
+        let rest = group.filter(|member| *member != spare).collect();
+        let before = inquiry.opening.setup.certify()?.before.clone();
+        self.certify(inquiry.question, rest, before)
     }
 
     /// What is still to be asked about certified groups of a role.

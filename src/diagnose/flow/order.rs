@@ -6,7 +6,7 @@ use crate::{
         ledger::{Evidence, Family, Posterior},
         observation::Levels,
         question::{Conclusion, Inquiry},
-        setup::{Certify, Search, Setup, Treatment, Wanted},
+        setup::{Certify, Search, Setup, Stand, Treatment, Wanted},
     },
     model::{Count, Question, Role},
     stats::{BlocksOpening, Direction, Kind},
@@ -101,6 +101,7 @@ pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
             treatment: Treatment::Twice,
             before: Vec::new(),
             pool,
+            decoys: Stand::ForAll,
             blocks: facts.blocks(
                 Kind::ThreeArm,
                 Direction::Fails,
@@ -296,6 +297,7 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
             treatment: Treatment::Many { many, few, avoid },
             before: Vec::new(),
             pool: Vec::new(),
+            decoys: Stand::ForAll,
             // Many fillers may hold a group by chance: what they do must be as sure as in the recorded runs.
             blocks: BlocksOpening {
                 limit: at_most(12.0 / (high * high), BLOCKS),
@@ -420,6 +422,7 @@ pub(super) fn certify_level(
             },
             before: Vec::new(),
             pool: Vec::new(),
+            decoys: Stand::ForAll,
             blocks: BlocksOpening {
                 limit: LEVEL_BLOCKS,
                 ..blocks
@@ -453,6 +456,7 @@ pub(super) fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
             treatment: Treatment::Beside(test),
             before: Vec::new(),
             pool,
+            decoys: Stand::ForAll,
             blocks: facts.blocks(
                 Kind::ThreeArm,
                 Direction::Fails,
