@@ -13,8 +13,12 @@ use crate::{
     model::{Question, Role},
 };
 
-/// Probability from which a cleaner is searched for.
+/// Probability from which a cleaner is searched for ...
 const CLEANER_FROM: f64 = 0.5;
+/// ... and where the effect showed nearly always in blocks, so that a pass needs a reason.
+const CLEANER_FROM_SURE: f64 = 0.1;
+/// From this rate on it showed nearly always.
+const SURE: f64 = 0.9;
 
 impl Facts<'_> {
     /// Certifies what the latest search or reduction found, if that is still to be done.
@@ -155,7 +159,7 @@ impl Facts<'_> {
             }
         }
         let cleaning = self.ledger.cleaning(self.victim, &claim.group);
-        if !self.suspects_a_cleaner(&cleaning, &known) {
+        if !self.suspects_a_cleaner(claim, &cleaning, &known) {
             return None;
         }
         // After a polluter that acts only directly before the victim, any test at all would be its cleaner.
@@ -177,7 +181,12 @@ impl Facts<'_> {
     }
 
     /// Does a cleaner fit the recorded passes after the group better than chance, where no known cleaner explains them?
-    fn suspects_a_cleaner(&self, cleaning: &Evidence, known: &[Vec<u32>]) -> bool {
+    fn suspects_a_cleaner(&self, claim: &Claim, cleaning: &Evidence, known: &[Vec<u32>]) -> bool {
+        let from = if Self::effect_rate(claim) >= SURE {
+            CLEANER_FROM_SURE
+        } else {
+            CLEANER_FROM
+        };
         let all = self.ledger.runs(self.victim);
         let (polluter, cleaners) = known.split_first().expect("the polluter comes first");
         let unexplained = cleaning.runs.iter().filter(|run| !run.failed).any(|run| {
@@ -199,7 +208,7 @@ impl Facts<'_> {
                     executions: 0,
                 })
                 .family
-                >= CLEANER_FROM
+                >= from
     }
 
     /// Does the state reach the next process of the same container?
