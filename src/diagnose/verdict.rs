@@ -154,7 +154,7 @@ impl Facts<'_> {
     }
 
     /// Circumstances that recorded runs accuse and that no probe can set: the level of a factor that is only observed,
-    /// or, without a name, the hour, the worker or the layout. Never a certificate.
+    /// or the hour, the worker or the number of shards. Never a certificate, never without a name.
     fn suspected_circumstances(&self) -> Option<Settings> {
         if self.evidence_of_victim().total.failed < FEWEST_OF_CIRCUMSTANCES {
             return None;
@@ -165,7 +165,8 @@ impl Facts<'_> {
             return None;
         }
         if *family == Family::Circumstance {
-            return Some(Vec::new());
+            let (what, which) = posterior.best.circumstance?;
+            return Some(vec![(what.to_owned(), which)]);
         }
         let (factor, level) = posterior.best.level.as_ref()?;
         let domain = self.policy.factors.get(usize::from(*factor))?;
@@ -542,7 +543,14 @@ impl Facts<'_> {
                     Family::Number => "a random number such as the hash seed".to_owned(),
                     Family::Second => "a second run in the same process".to_owned(),
                     Family::Since => "a change after some iteration".to_owned(),
-                    Family::Circumstance => "the hour, the worker or the layout".to_owned(),
+                    Family::Circumstance => best.circumstance.as_ref().map_or_else(
+                        || "the hour, the worker or the layout".to_owned(),
+                        |(what, which)| {
+                            format!(
+                                "the hour, the worker or the layout, most likely {what} {which}"
+                            )
+                        },
+                    ),
                     Family::Nothing => "nothing that is known".to_owned(),
                 };
                 (words, *share)
