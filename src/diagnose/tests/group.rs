@@ -89,7 +89,7 @@ fn group_is_certified_once_it_beats_a_decoy_in_the_place_of_each_member() {
             |probe: &&&Probe<u32>| probe.processes[0].iter().any(|(test, _)| *test == member);
         assert_eq!(2 * decoys.iter().filter(with).count(), decoys.len());
     }
-    assert!(decoys.iter().all(|probe| probe.processes[0].len() == 3));
+    assert!(decoys.iter().all(|probe| probe.processes[0].len() >= 3));
 }
 
 #[test]
