@@ -129,7 +129,7 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
         "--on-flag",
         &on_flag,
         "--fail-on",
-        "any",
+        "new",
     ];
     let answered = "SELECT count(*) FROM probe WHERE answer IS NOT NULL AND kind = 3";
     let mut killed = world.start(&hunt);
@@ -158,6 +158,8 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
         );
         assert_eq!(world.rows(&now), [answer], "an answer is for ever");
     }
+    let marked = world.expect(1, &["flags", "--fail-on", "new"]);
+    assert!(marked.stdout.contains("NEW test_"), "{}", marked.stdout);
     let text = fs::read_to_string(told).unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last["verdict"], "od-victim");
@@ -165,6 +167,18 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
     let token = last["token"].as_str().unwrap();
     ended.assert_says(&[&format!("replay {token} --repeat auto")]);
     world.expect(1, &["replay", token, "--repeat", "auto"]);
+    // What another hunt finds again is not new to it.
+    let later = [
+        "hunt",
+        "--new",
+        "--iterations",
+        "1",
+        "--probe-limit",
+        "0",
+        "--fail-on",
+    ];
+    world.expect(0, &[&later[..], &["new"]].concat());
+    world.expect(1, &[&later[..], &["any"]].concat());
 }
 
 #[test]
