@@ -80,8 +80,8 @@ pub(super) struct Desk {
     questions: Vec<QuestionRow>,
     /// The newest flag of each test as it is written, and every systemic one.
     written: BTreeMap<Key, Flag>,
-    /// Newest probe in which each test failed.
-    shown: BTreeMap<TestId, i64>,
+    /// Newest probe in which each test failed, by what ran beside it.
+    shown: BTreeMap<(TestId, Vec<TestId>), i64>,
     /// Newest answered probe of each test that asked where the state lives.
     located: BTreeMap<TestId, i64>,
     /// How often it has looked at the record since it began.
@@ -147,7 +147,8 @@ impl Desk {
 
     fn remember(&mut self, probe: &Probe<TestId>, shard: i64, answer: Answer) {
         if answer == Answer::Failed {
-            self.shown.insert(probe.victim.clone(), shard);
+            let key = (probe.victim.clone(), probe.beside.clone());
+            self.shown.insert(key, shard);
         }
         if answer != Answer::Void && probe.question == Question::Locate {
             self.located.insert(probe.victim.clone(), shard);
@@ -303,7 +304,8 @@ impl Desk {
             return Ok(complete);
         }
         let database = self.reader.database_id()?;
-        if let Some(shard) = self.shown.get(test) {
+        let beside = flag.recipe.as_ref().map(|recipe| recipe.beside.clone());
+        if let Some(shard) = self.shown.get(&(test.clone(), beside.unwrap_or_default())) {
             let row = Row::Shard(shard.unsigned_abs());
             return Ok(Some(tokens::of_row(row, database)));
         }
