@@ -142,7 +142,8 @@ fn week(name: &str, tests: u32, iterations: u64, seed: u64) -> Week {
         .zip(&ever)
         .filter(|(victim, ever)| **ever && is_null(**victim));
     let at_stop_list = at_stop.clone().unwrap_or_default();
-    let (named, verdicts_wrong, notes) = judge(&world, &found, seed);
+    let (named, verdicts_wrong, mut notes) = judge(&world, &found, seed);
+    notes.extend(found.lost_by_kills.iter().cloned());
     Week {
         attempts: found.attempts,
         named,
@@ -152,7 +153,7 @@ fn week(name: &str, tests: u32, iterations: u64, seed: u64) -> Week {
         suspected_at_stop: at_stop_list.len() as u64,
         suspects_right: at_stop_list.iter().filter(|is_null| !**is_null).count() as u64,
         probes: found.probe_executions as f64 / found.soak_executions.max(1) as f64,
-        lost_by_kills: found.lost_by_kills,
+        lost_by_kills: found.lost_by_kills.len() as u64,
         notes,
     }
 }

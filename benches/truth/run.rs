@@ -102,6 +102,7 @@ fn night(scenario: Scenario, tests: u32, iterations: u64, seed: u64, options: &O
     let mut notes: Vec<String> = wrong
         .map(|scored| format!("  seed {seed}: {}", describe(&world, &found, scored)))
         .collect();
+    notes.extend(found.lost_by_kills.iter().cloned());
     for (test, flag) in &found.flags {
         if flag.certified && !world.defects.contains_key(test) {
             notes.push(format!(
@@ -127,7 +128,7 @@ fn night(scenario: Scenario, tests: u32, iterations: u64, seed: u64, options: &O
         probe_executions: found.probe_executions,
         soak_executions: found.soak_executions,
         attempts: found.attempts,
-        lost_by_kills: found.lost_by_kills,
+        lost_by_kills: found.lost_by_kills.len() as u64,
         notes,
     }
 }

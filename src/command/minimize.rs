@@ -4,13 +4,11 @@
 mod answer;
 mod inquiry;
 mod notes;
-mod subject;
+mod typed;
 
 use std::{
     collections::BTreeMap,
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
-    path::Path,
+    ffi::OsStr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -21,7 +19,7 @@ use self::{
     answer::Answer,
     inquiry::{Book, Files, Inquiry, State},
     notes::Notes,
-    subject::Subject,
+    typed::Subject,
 };
 use super::{
     Context, factors,

@@ -334,7 +334,8 @@ impl Analyst {
         std::mem::take(&mut self.concluded)
     }
 
-    /// Returns the latest flag of every test that has one, systemic ones first, by fragility.
+    /// Returns what is claimed now of every test that ever failed, systemic flags first, by fragility. It follows from
+    /// the recorded runs and answers alone, not from when they were looked at: after a restart it is the same.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
         let mut flags: Vec<Flag> = self
@@ -342,15 +343,9 @@ impl Analyst {
             .suspects()
             .into_iter()
             .map(|victim| {
-                let desk = self.cases.get(&victim);
-                let mut flag = desk
-                    .and_then(|desk| desk.flag.clone())
-                    .unwrap_or_else(|| self.facts(victim, &Case::default(), &[]).flag());
-                flag.soak = self.ledger.soak(victim);
-                if let Some(desk) = desk {
-                    flag.alone = desk.case.alone;
-                }
-                flag
+                let nothing = Case::default();
+                let case = self.cases.get(&victim).map_or(&nothing, |desk| &desk.case);
+                self.facts(victim, case, &[]).flag()
             })
             .collect();
         let rate = |count: Count| {

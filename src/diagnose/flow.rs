@@ -29,6 +29,8 @@ pub(crate) use coin::FACT;
 pub(crate) const FIRST_ALONE: u32 = 4;
 /// Probes of a search and of the certificate that follows it, when all goes well.
 const CERTIFICATE: f64 = 24.0;
+/// Candidates up to which a search is repeated though nothing failed since.
+const CHEAP: f64 = 50.0;
 /// Certifications that may fail before a test waits until its data have doubled.
 const ATTEMPTS: usize = 3;
 /// Blocks that a certification may spend.
@@ -150,9 +152,8 @@ impl<'a> Facts<'a> {
         seconds.iter().copied().map(f64::from).sum::<f64>() / count
     }
 
-    /// A search halves the mass, so it runs about as many tests as the ranking leaves open; the certificate that
-    /// follows counts too, or else the first of many would all be searches.
-    fn cost_of_search(&self, search: &Search<u32>) -> f64 {
+    /// How many candidates the ranking leaves open. A search halves their mass, so it runs about as many tests.
+    fn left_open(&self, search: &Search<u32>) -> f64 {
         let ranking = ranking::Source {
             universe: self.universe,
             ledger: self.ledger,
@@ -167,7 +168,7 @@ impl<'a> Facts<'a> {
             .filter(|weight| **weight > 0.0)
             .map(|weight| -weight * weight.ln())
             .sum();
-        entropy.exp() * self.mean_seconds() + CERTIFICATE * self.cost_of(&[])
+        entropy.exp()
     }
 
     /// Probes as counters, for the tournament.
@@ -202,24 +203,40 @@ impl<'a> Facts<'a> {
                     && inquiry.conclusion == Some(Conclusion::NotFound)
             })
         };
-        if self.case.asked(self.soak, again) || self.failed_attempts(wanted) >= ATTEMPTS {
+        if self.failed_attempts(wanted) >= ATTEMPTS {
             return None;
         }
+        let last = self.case.last(again);
+        if last.is_some_and(|last| !Case::is_old(last, self.soak)) {
+            return None;
+        }
+        // Passes alone make the same search cheaper, but say little new about who it is.
+        let no_news =
+            last.is_some_and(|last| self.soak.failures < 2 * last.opening.seen.failures.max(1));
         let first = if first.is_empty() && wanted == Wanted::Polluter {
             self.notorious_first()
         } else {
             first
         };
         let tests = self.universe.present.iter().filter(|here| **here).count();
-        let executions = 3 * tests as u64 + 200;
+        let (runs, share) = match self.soak.failures {
+            0..=2 => (60, 1),
+            3..=5 => (120, 2),
+            _ => (250, 3),
+        };
         let search = Search {
             wanted,
             known,
             first,
-            runs: 250,
-            executions,
+            runs,
+            // A sure polluter is found within as many as ran before one failure; the rest is for noise.
+            executions: share * tests as u64 + 200,
         };
-        let cost = self.cost_of_search(&search);
+        let left_open = self.left_open(&search);
+        if no_news && left_open > CHEAP {
+            return None;
+        }
+        let cost = left_open * self.mean_seconds() + CERTIFICATE * self.cost_of(&[]);
         Some(self.plan(Question::Search, false, Setup::Search(search), cost))
     }
 

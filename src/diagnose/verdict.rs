@@ -15,6 +15,10 @@ use crate::{
 
 /// Recorded runs after which "it never passes" is believed though some test never ran before it.
 const RUNS_OF_BROKEN: u64 = 40;
+/// Probability from which circumstances that cannot be set are suspected.
+const CIRCUMSTANCES_FROM: f64 = 0.9;
+/// Recorded failures from which they are.
+const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
 /// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
 const RARELY: u64 = 20;
 /// ... until it was seen to fail so often.
@@ -45,7 +49,19 @@ impl Facts<'_> {
             settles: None,
         };
         flag.verdict = self.verdict(evidence, &mut flag);
-        flag.certified = flag.verdict != Verdict::Undetermined;
+        flag.certified = match flag.verdict {
+            Verdict::Undetermined => false,
+            Verdict::Environment => flag.ln_e.is_some(),
+            Verdict::Infrastructure
+            | Verdict::Broken
+            | Verdict::Nio
+            | Verdict::OdVictim
+            | Verdict::OdBrittle
+            | Verdict::Interference
+            | Verdict::Position
+            | Verdict::Ndod
+            | Verdict::Nod => true,
+        };
         self.complete(evidence, &mut flag);
         flag
     }
@@ -78,7 +94,7 @@ impl Facts<'_> {
                 .map(|claim| claim.blocks.ln_e)
                 .reduce(f64::max)
         };
-        if !polluters.is_empty() && alone.failures == 0 {
+        if !polluters.is_empty() && self.passes_without(&polluters) {
             flag.ln_e = ln_e(&polluters);
             return Verdict::OdVictim;
         }
@@ -101,10 +117,26 @@ impl Facts<'_> {
             flag.ln_e = ln_e(&polluters);
             return Verdict::Ndod;
         }
+        if alone.failures > 0
+            && let Some(levels) = self.suspected_circumstances()
+        {
+            flag.factors = levels;
+            return Verdict::Environment;
+        }
         if self.fails_alone_for_no_reason() {
             return Verdict::Nod;
         }
         Verdict::Undetermined
+    }
+
+    /// Does it never fail without its polluters? One stray failure alone says nothing where no recorded one does.
+    fn passes_without(&self, polluters: &[Claim]) -> bool {
+        let groups: Vec<Vec<u32>> = polluters.iter().map(|claim| claim.group.clone()).collect();
+        match self.case.alone.failures {
+            0 => true,
+            1 => self.ledger.residual(self.victim, &groups).total.failed == 0,
+            _ => false,
+        }
     }
 
     /// No pass anywhere, though every other test ran before it once (a state-setter would have helped).
@@ -119,6 +151,27 @@ impl Facts<'_> {
         evidence.total.passed == 0
             && runs + self.case.alone.trials >= FEWEST_OF_BROKEN
             && (runs >= RUNS_OF_BROKEN || everybody_before())
+    }
+
+    /// Circumstances that recorded runs accuse and that no probe can set: the level of a factor that is only observed,
+    /// or the hour, the worker or the number of shards. Never a certificate, never without a name.
+    fn suspected_circumstances(&self) -> Option<Settings> {
+        if self.evidence_of_victim().total.failed < FEWEST_OF_CIRCUMSTANCES {
+            return None;
+        }
+        let posterior = self.posterior();
+        let (family, share) = posterior.families.first()?;
+        if *share < CIRCUMSTANCES_FROM {
+            return None;
+        }
+        if *family == Family::Circumstance {
+            let (what, which) = posterior.best.circumstance?;
+            return Some(vec![(what.to_owned(), which)]);
+        }
+        let (factor, level) = posterior.best.level.as_ref()?;
+        let domain = self.policy.factors.get(usize::from(*factor))?;
+        (*family == Family::Environment && !domain.settable)
+            .then(|| vec![(domain.name.clone(), level.to_string())])
     }
 
     /// At least two failures alone and a pass, and the factors do not decide.
@@ -193,6 +246,12 @@ impl Facts<'_> {
         flag.unnamed = self.unnamed(flag.verdict);
         flag.reach = self.reach();
         flag.recipe = self.recipe(flag);
+        if flag.verdict == Verdict::Environment && !flag.certified {
+            flag.settles = Some(
+                "recorded runs speak for it, but no probe can set it: nothing that we run can settle it"
+                    .to_owned(),
+            );
+        }
         if flag.verdict == Verdict::Undetermined {
             flag.settles = Some(self.settles(evidence));
         }
@@ -476,7 +535,14 @@ impl Facts<'_> {
                     Family::Number => "a random number such as the hash seed".to_owned(),
                     Family::Second => "a second run in the same process".to_owned(),
                     Family::Since => "a change after some iteration".to_owned(),
-                    Family::Circumstance => "the hour, the worker or the layout".to_owned(),
+                    Family::Circumstance => best.circumstance.as_ref().map_or_else(
+                        || "the hour, the worker or the layout".to_owned(),
+                        |(what, which)| {
+                            format!(
+                                "the hour, the worker or the layout, most likely {what} {which}"
+                            )
+                        },
+                    ),
                     Family::Nothing => "nothing that is known".to_owned(),
                 };
                 (words, *share)

@@ -102,12 +102,14 @@ pub(crate) struct Found {
     pub(crate) explanations: BTreeMap<u32, Vec<(String, f64)>>,
     /// Executions of probes by the test that they were about.
     pub(crate) by_victim: BTreeMap<u32, u64>,
+    /// The same by kind of question.
+    pub(crate) by_question: BTreeMap<(u32, Question), u64>,
     pub(crate) attempts: u64,
     /// Questions that were opened, by kind.
     pub(crate) questions: BTreeMap<Question, u64>,
     pub(crate) kills: u64,
     /// Certified flags that a restart lost or changed.
-    pub(crate) lost_by_kills: u64,
+    pub(crate) lost_by_kills: Vec<String>,
     /// Seconds of simulated time.
     pub(crate) clock: f64,
     /// Seconds of the processor that the analyst took.
@@ -678,6 +680,8 @@ impl<'a> Hunt<'a> {
                 self.found.probe_containers += 1;
                 let asked = self.questions.get_mut(&job.question).expect("it was asked");
                 *self.found.by_victim.entry(asked.victim).or_default() += ran.executions;
+                let key = (asked.victim, asked.opened.question);
+                *self.found.by_question.entry(key).or_default() += ran.executions;
                 asked.probes[job.place as usize].1 = Some(reply.clone());
                 let flags = self.timed(|analyst| analyst.answer(job.question, job.place, &reply));
                 self.take(flags);
@@ -822,7 +826,8 @@ impl<'a> Hunt<'a> {
         });
         analyst.restore(recorded.collect());
         let before = std::mem::replace(&mut self.analyst, analyst);
-        self.found.lost_by_kills += lost(&before.flags(), &self.analyst.flags());
+        let now = lost(&before.flags(), &self.analyst.flags());
+        self.found.lost_by_kills.extend(now);
     }
 
     fn finish(mut self) -> Found {
@@ -845,20 +850,22 @@ impl<'a> Hunt<'a> {
     }
 }
 
-/// Counts certified flags that are not there any more, or say something else.
-fn lost(before: &[Flag], after: &[Flag]) -> u64 {
+/// Describes certified flags that are not there any more, or say something else.
+fn lost(before: &[Flag], after: &[Flag]) -> Vec<String> {
     let certain = before
         .iter()
         .filter(|flag| flag.certified && flag.verdict != Verdict::Infrastructure);
-    let says_the_same = |flag: &&Flag| {
-        !after.iter().any(|other| {
-            other.test == flag.test
-                && other.verdict == flag.verdict
-                && other.certified
-                && other.groups == flag.groups
-        })
-    };
-    certain.filter(says_the_same).count() as u64
+    let mut gone = Vec::new();
+    for flag in certain {
+        let now = after.iter().find(|other| other.test == flag.test);
+        let says_the_same = now.is_some_and(|now| {
+            now.verdict == flag.verdict && now.certified && now.groups == flag.groups
+        });
+        if !says_the_same {
+            gone.push(format!("lost by a kill: {flag:?} became {now:?}"));
+        }
+    }
+    gone
 }
 
 fn observe(analyst: &mut Analyst, world: &World, closed: &Closed) {

@@ -139,8 +139,12 @@ pub(in crate::command) fn meaning(flag: &Flag) -> String {
                 format!("always fails since iteration {since}, never before: a regression")
             }
         },
-        Verdict::Environment => format!(
+        Verdict::Environment if flag.certified => format!(
             "fails or passes by its environment: fails with {}",
+            settings(&flag.factors)
+        ),
+        Verdict::Environment => format!(
+            "seems to fail by its surroundings: nearly all failures fell on {}",
             settings(&flag.factors)
         ),
         Verdict::Nio => {

@@ -16,16 +16,21 @@ use crate::{
 pub(crate) const FACT: u64 = 2;
 /// Runs alone that may be spent on that.
 const MOST: u32 = 600;
+/// Probability of a level, or of a neighbour elsewhere, from which it is tried before it is certain that the test fails alone.
+const CAUSE_FIRST: f64 = 0.5;
 /// A test that failed less often than this in recorded runs gets fewer.
 const FEW: u32 = 3;
 /// How many.
-const MOST_OF_FEW: u32 = 200;
+const MOST_OF_FEW: u32 = 400;
 /// How often the levels of a failing and of a passing run must repeat what they showed.
 const TIMES: u32 = 4;
 /// Probability from which a polluter on top of a background is searched for.
 const SEARCH_FROM: f64 = 0.5;
 /// Probability from which a level is tried.
 const LEVEL_FROM: f64 = 0.05;
+
+/// An experiment that follows from the ranking.
+type Cause = fn(&Facts<'_>, &Posterior) -> Option<Plan>;
 
 /// What to ask next about a test that failed alone, but not always.
 pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
@@ -37,6 +42,23 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
     }
     if let Some(plan) = split(facts) {
         return Some(plan);
+    }
+    if facts.evidence().total.failed > 0 {
+        let posterior = facts.posterior();
+        let causes = [
+            (
+                share(&posterior, Family::Environment),
+                order::level as Cause,
+            ),
+            (overlap_share(facts, &posterior), order::beside),
+        ];
+        for (share, cause) in causes {
+            if share > CAUSE_FIRST
+                && let Some(plan) = cause(facts, &posterior)
+            {
+                return Some(plan);
+            }
+        }
     }
     if facts.missing_failures() > 0 {
         let most = if facts.evidence().total.failed < FEW {

@@ -22,12 +22,18 @@ const CHEAP_FROM: f64 = 0.05;
 const NOTHING_FROM: f64 = 0.2;
 /// Runs alone in order to see whether it fails alone at its usual rate, at most.
 const ALONE_MOST: u32 = 300;
+/// The same before a search, at most.
+const ALONE_FIRST: u32 = 60;
+/// Recorded runs before which one failure is searched for at once.
+const RUNS_BEFORE_ALONE: u32 = 50;
 /// Immediate predecessors of failing runs that are tried when nothing else explains.
 const PREDECESSORS: usize = 8;
 /// Up to this number of tests before it, the other arm of a position has none.
 const FEW: u32 = 3;
 /// Failures from which a position is certified by more than half of all tests.
 const FAILURES_OF_MOST: u32 = 10;
+/// Blocks that a level may spend: two runs of one test each, and some levels only make failing likelier.
+const LEVEL_BLOCKS: u32 = 300;
 /// Suspects that fillers leave out.
 const AVOID: usize = 40;
 
@@ -112,6 +118,11 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     if let Some(plan) = amount(facts) {
         return Some(plan);
     }
+    if polluters.is_empty()
+        && let Some(plan) = nobody_first(facts, &posterior)
+    {
+        return Some(plan);
+    }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     let rest = !polluters.is_empty();
     let mut ideas: Vec<(f64, Idea)> = vec![
@@ -148,6 +159,18 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
             | Idea::Alone => None,
         })
         .or_else(|| last_resorts(facts, evidence, polluters))
+}
+
+/// A search runs hundreds of tests: where nobody may be to blame, first see whether it fails alone.
+fn nobody_first(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
+    let nobody = [Family::Nothing, Family::Number, Family::Circumstance];
+    let nobody: f64 = nobody.iter().map(|family| share(posterior, *family)).sum();
+    let total = facts.evidence().total;
+    let seldom = total.failed >= 2 || total.trials() >= RUNS_BEFORE_ALONE;
+    if nobody < NOTHING_FROM || !seldom {
+        return None;
+    }
+    facts.alone(at_most(2.0 / facts.rate(), ALONE_FIRST), 8, 1)
 }
 
 /// An explanation to try.
@@ -276,7 +299,8 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     ))
 }
 
-/// How many fillers surely make it fail, if their number decides: as many as ran before it in half of its failures.
+/// How many fillers make it fail, if their number decides: as many as ran before it in all but the earliest of its
+/// failures. With more, fillers would hold any group as well.
 fn enough(facts: &Facts<'_>, threshold: u32) -> u32 {
     if threshold <= FEW {
         return threshold;
@@ -288,8 +312,8 @@ fn enough(facts: &Facts<'_>, threshold: u32) -> u32 {
         .map(|run| run.rank)
         .collect();
     ranks.sort_unstable();
-    let median = ranks.get(ranks.len() / 2).copied().unwrap_or(0);
-    median.max(threshold + threshold / 8 + 5)
+    let early = ranks.get(ranks.len() / 5).copied().unwrap_or(0);
+    early.max(threshold + threshold / 8 + 5)
 }
 
 /// The rate of failing among recorded runs with at least this many tests before.
@@ -376,6 +400,7 @@ pub(super) fn certify_level(
     let treated = rate(with, 0.7).clamp(0.1, 0.98);
     let control = rate(without, 0.05).clamp(0.01, 0.9);
     let gap = (treated - control).max(0.1);
+    let blocks = facts.blocks(Kind::TwoArm, Direction::Fails, treated, control);
     Some(facts.plan(
         Question::Environment,
         true,
@@ -388,7 +413,10 @@ pub(super) fn certify_level(
             },
             before: Vec::new(),
             pool: Vec::new(),
-            blocks: facts.blocks(Kind::TwoArm, Direction::Fails, treated, control),
+            blocks: BlocksOpening {
+                limit: LEVEL_BLOCKS,
+                ..blocks
+            },
         }),
         7.0 / (gap * gap) * 2.0 * facts.cost_of(&[]),
     ))

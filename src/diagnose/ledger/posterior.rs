@@ -84,6 +84,8 @@ pub(crate) struct Best {
     pub(crate) level: Option<(u16, Arc<str>)>,
     /// The first iteration since when it fails.
     pub(crate) since: Option<u64>,
+    /// The likeliest of hour, worker and number of shards, as a name and what it was.
+    pub(crate) circumstance: Option<(&'static str, String)>,
 }
 
 /// How well the explanations fit.
@@ -138,11 +140,9 @@ impl Ledger {
             let (ln, member) = changes(tables, &evidence.runs);
             best.since = member;
             families.push((Family::Since, further::SINCE.ln() + ln));
-            let circumstance = circumstances(tables, &evidence.runs);
-            families.push((
-                Family::Circumstance,
-                further::CIRCUMSTANCE.ln() + circumstance,
-            ));
+            let (ln, member) = circumstances(tables, &evidence.runs);
+            best.circumstance = member.map(|(what, which)| what.named(which));
+            families.push((Family::Circumstance, further::CIRCUMSTANCE.ln() + ln));
         }
         if evidence.second.failed > 0 {
             let second = tables.ln_bf(evidence.second, total);
@@ -265,8 +265,30 @@ fn changes(tables: &Tables, runs: &[Run]) -> (f64, Option<u64>) {
     gather(runs.iter().map(score), count(runs.len()))
 }
 
-fn circumstances(tables: &Tables, runs: &[Run]) -> f64 {
-    let mut cells: BTreeMap<(u8, u32), Cell> = BTreeMap::new();
+/// What is the same for all of a process and that no probe can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Circumstance {
+    PartOfDay,
+    Worker,
+    Shards,
+}
+
+impl Circumstance {
+    fn named(self, which: u32) -> (&'static str, String) {
+        match self {
+            Self::PartOfDay => {
+                let first = f64::from(which) * f64::from(PART_OF_DAY);
+                let next = first + f64::from(PART_OF_DAY);
+                ("hour", format!("{first:.0}-{next:.0}"))
+            }
+            Self::Worker => ("worker", which.to_string()),
+            Self::Shards => ("shards", which.to_string()),
+        }
+    }
+}
+
+fn circumstances(tables: &Tables, runs: &[Run]) -> (f64, Option<(Circumstance, u32)>) {
+    let mut cells: BTreeMap<(Circumstance, u32), Cell> = BTreeMap::new();
     for run in runs {
         #[expect(
             clippy::cast_possible_truncation,
@@ -274,13 +296,17 @@ fn circumstances(tables: &Tables, runs: &[Run]) -> f64 {
             reason = "an hour of the day in parts, from 0"
         )]
         let part = (run.hour / PART_OF_DAY) as u32;
-        for key in [(0, part), (1, run.worker), (2, u32::from(run.shards))] {
+        for key in [
+            (Circumstance::PartOfDay, part),
+            (Circumstance::Worker, run.worker),
+            (Circumstance::Shards, u32::from(run.shards)),
+        ] {
             cells.entry(key).or_default().add(run.failed);
         }
     }
     let total = cell_of(runs);
-    let score = |(key, cell): (&(u8, u32), &Cell)| (*key, contrast(tables, *cell, total));
-    gather(cells.iter().map(score), count(cells.len())).0
+    let score = |(key, cell): (&(Circumstance, u32), &Cell)| (*key, contrast(tables, *cell, total));
+    gather(cells.iter().map(score), count(cells.len()))
 }
 
 fn cell_of<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Cell {
