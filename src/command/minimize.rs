@@ -41,7 +41,7 @@ use crate::{
     error::{ExitCode, Failure},
     execute::{Dispatch, Dispatched, Event, MemoryRecorder, StoreRecorder},
     model::{Clock, HuntKind, HuntState, SystemClock, TestId},
-    plan::{ALGORITHM, HuntNonce, MasterSeed, Tests, Token},
+    plan::{ALGORITHM, HuntNonce, MasterSeed, Tests},
     store::{Cursor, HuntStart, OpenOptions, Reader, RevisionId, StoreError, Writer},
     ui::escape,
 };

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::codec;
 use super::rows::{
     self, EventRow, FailureRow, HuntRow, HuntStatus, LeaseStart, OutcomeCounts, RevisionId,
     RevisionRow, ShardRow, word,

@@ -82,7 +82,14 @@ impl Reader {
         rows.iter().enumerate().map(trial).collect()
     }
 
-    fn times(&self, segment: i64) -> Result<(MonoMicros, Vec<codec::Times>), StoreError> {
+    /// Returns when a closed segment began, and the times of its trials in order.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn times(
+        &self,
+        segment: i64,
+    ) -> Result<(MonoMicros, Vec<codec::Times>), StoreError> {
         let read = |row: &Row| {
             Ok((
                 MonoMicros(row.get("started_us")?),
