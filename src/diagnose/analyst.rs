@@ -109,6 +109,8 @@ pub struct Analyst {
     systemic: Vec<Flag>,
     /// What questions came to that is not taken away yet.
     concluded: Vec<(QuestionId, serde_json::Value)>,
+    /// Is the soak over?
+    pressing: bool,
 }
 
 /// A case with what is to be done about it.
@@ -158,6 +160,7 @@ impl Analyst {
             polluters: BTreeMap::new(),
             systemic: Vec::new(),
             concluded: Vec::new(),
+            pressing: false,
         }
     }
 
@@ -180,6 +183,7 @@ impl Analyst {
     /// seconds of one worker, and earns probes their share. Returns the flags that this changed.
     pub fn end_iteration(&mut self, iteration: u64, spent: f64) -> Vec<Flag> {
         self.bucket.earn(spent, self.policy.probe_share);
+        self.pressing = false;
         let suspects = self.ledger.end_iteration(iteration);
         let mut changed = self.systemic_flags();
         for victim in suspects {
@@ -280,7 +284,11 @@ impl Analyst {
 
     /// As [`propose`](Self::propose), for one test and without a budget: for `minimize`, and for the end of a hunt.
     pub fn propose_for(&mut self, victim: u32) -> Option<Batch> {
-        let known = self.cases.get(&victim).is_some_and(|desk| desk.looked);
+        self.pressing = true;
+        let known = self
+            .cases
+            .get(&victim)
+            .is_some_and(|desk| desk.looked && (desk.case.open.is_some() || desk.plan.is_some()));
         if !known && self.ledger.suspects().binary_search(&victim).is_ok() {
             self.look(victim);
         }
@@ -463,6 +471,7 @@ impl Analyst {
             victim,
             case,
             soak: self.soak(victim),
+            pressing: self.pressing,
         }
     }
 
