@@ -38,7 +38,8 @@ impl Conclusion {
             | Self::Adjacent(_)
             | Self::NotAdjacent(_)
             | Self::Crosses(_)
-            | Self::StaysWithin(_) => return None,
+            | Self::StaysWithin(_)
+            | Self::Spare(_, _) => return None,
         };
         Some(serde_json::to_value(judged).expect("names are JSON"))
     }
