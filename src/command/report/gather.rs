@@ -108,11 +108,13 @@ pub(super) fn material(
         material.owners.insert(test, owners);
         let signatures = reader.signatures_between(suite, row, since, until)?;
         material.signatures.insert(test, signatures);
-        if let Some((seen, text)) = reader.failure_before(suite, row, until)? {
-            if let Some(text) = text {
+        if let Some(last) = reader.failure_before(suite, row, until)? {
+            if let Some(text) = last.text {
                 material.texts.insert(test, text);
             }
-            material.tokens.insert(test, desk.token(&seen)?.to_string());
+            material
+                .tokens
+                .insert(test, desk.token(&last.seen)?.to_string());
         }
     }
     drop(desk);

@@ -33,10 +33,18 @@ pub(super) fn name(test: &TestId) -> Markup {
     html! { bdi.n { (safe_bytes(test.as_bytes(), NAME)) } }
 }
 
-/// A command to type; the script adds a button that copies it.
+/// A command to type; the script adds a button that copies it. Lines do not break within its flags.
 pub(super) fn command(words: &str) -> Markup {
     let words = safe(words, TOKEN);
-    html! { span.cmd { code { "soakhound " (words) } } }
+    let (front, flags) = words.split_once(" --").unwrap_or((&words, ""));
+    html! {
+        span.cmd {
+            code {
+                "soakhound " (front)
+                @for flag in flags.split_terminator(" --") { " " span.f { "--" (flag) } }
+            }
+        }
+    }
 }
 
 /// The command that shows a card's failure, and whether it is a certified recipe.
@@ -148,8 +156,8 @@ mod tests {
             name(&test).into_string(),
             "<bdi class=\"n\">&lt;b onload=x&gt;\\u{202e}&quot;'&amp;\\u{a}</bdi>"
         );
-        let long = TestId::new(vec![b'a'; 4000]).unwrap();
-        assert_eq!(name(&long).into_string().matches('a').count(), NAME - 3);
+        let long = TestId::new(vec![b'q'; 4000]).unwrap();
+        assert_eq!(name(&long).into_string().matches('q').count(), NAME - 3);
     }
 
     #[test]

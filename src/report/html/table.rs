@@ -39,7 +39,7 @@ pub(super) fn actions(digest: &Digest, cards: &Cards) -> Markup {
         section #actions aria-labelledby="actions-h" {
             h2 #actions-h { "What to mend first" }
             p {
-                "One row per cause. Its share: how many of 1,000 " (sentence::counted_in(digest))
+                "One row per cause. Per 1,000: how many of 1,000 " (sentence::counted_in(digest))
                 " went red because of it; a red run is split evenly among its failing tests."
                 @if !digest.green.now[0].is_enough() {
                     " Your CI's own order: not yet (" (text::count(digest.green.now[0].runs)) " of 30 runs)."
@@ -53,7 +53,7 @@ pub(super) fn actions(digest: &Digest, cards: &Cards) -> Markup {
                         tr {
                             th scope="col" data-k="t" { "Run this to see it" }
                             th scope="col" data-k="n" { "State" }
-                            th.r scope="col" data-k="n" { "Share" }
+                            th.r scope="col" data-k="n" { "Per 1,000" }
                             th.r scope="col" data-k="n" { "Fails" }
                             th scope="col" { "12 weeks" }
                             th scope="col" data-k="n" { "First seen" }
@@ -139,8 +139,8 @@ fn row(digest: &Digest, cards: &Cards, cause: &Cause, place: usize, owners: &[&s
                 (victims(digest, cards, cause))
             }
             td data-l="State" data-v=(rank(cause.state)) { (piece::state(cause.state)) }
-            td.r data-l="Share" data-v=(format!("{:.3}", share.per_1000)) {
-                b { (sentence::per_1000(share.per_1000)) } " of 1,000"
+            td.r data-l="Per 1,000" data-v=(format!("{:.3}", share.per_1000)) {
+                b { (sentence::per_1000(share.per_1000)) }
                 small {
                     (sentence::per_1000(share.interval.0)) " to " (sentence::per_1000(share.interval.1))
                 }
@@ -198,7 +198,7 @@ pub(super) fn title(digest: &Digest, cards: &Cards, cause: &Cause) -> Markup {
                 (cards.link(digest, cause.cards[0])) " " (brief(&card.flag))
             }
             Subject::Group { role, members } => {
-                (group_names(members)) " " (words::does(*role, members.len())) " " (tests)
+                (group_names(members)) " " (words::does(*role, members.len(), &tests))
             }
         }
         " " span.v { (card.flag.verdict.word()) @if !card.flag.certified { ", not certified" } }

@@ -28,6 +28,20 @@ pub(super) fn title_bar(digest: &Digest) -> Markup {
     }
 }
 
+/// Hours of workers; many of them without decimals.
+fn hours(hours: f64) -> String {
+    if hours < 100.0 {
+        return sentence::minutes(60.0 * hours);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and a truncated hour is near enough"
+    )]
+    let whole = hours.round() as u64;
+    format!("{} h", text::count(whole))
+}
+
 fn parts(digest: &Digest) -> Vec<(&'static str, &'static str)> {
     let (causes, evidence) = (!digest.causes.is_empty(), digest.head.as_of.is_some());
     [
@@ -51,7 +65,7 @@ fn facts(digest: &Digest) -> Vec<Markup> {
     let mut facts = vec![
         html! { (text::plural(head.tests, "test")) },
         html! { (text::plural(head.iterations, "iteration")) },
-        html! { (text::count(trials)) " outcomes in " (sentence::minutes(60.0 * head.hours)) " of workers" },
+        html! { (text::count(trials)) " outcomes in " (hours(head.hours)) " of workers" },
     ];
     if !head.machines.is_empty() {
         let names: Vec<String> = head.machines.iter().take(3).cloned().collect();
@@ -124,22 +138,25 @@ fn hint(digest: &Digest) -> Option<Markup> {
 /// The most fragile cause with the one command that shows it.
 fn start_here(digest: &Digest, cards: &Cards, cause: &Cause) -> Markup {
     let card = &digest.cards[cause.cards[0]];
-    let gain = digest.green.if_mended.first().and_then(|then| {
-        let order = usize::from(!digest.green.now[0].is_enough());
-        let then = then[order].rate().filter(|_| then[order].is_enough())?;
-        Some((digest.green.now[order].rate()?, then, order))
-    });
+    let order = usize::from(!digest.green.now[0].is_enough());
+    let rate = |one: &Reliability| one.rate().filter(|_| one.is_enough());
+    let then: Vec<f64> = digest
+        .green
+        .if_mended
+        .iter()
+        .filter_map(|both| rate(&both[order]))
+        .collect();
+    let gain = rate(&digest.green.now[order]).zip(then.first().copied());
     html! {
         div.first {
             p.lead { strong { "Start here" } " " (table::title(digest, cards, cause)) }
             (piece::reproduce(card))
-            @if let Some((now, then, order)) = gain {
+            @if let Some((now, first)) = gain {
                 p.gain {
-                    "Without it " strong { (percent(then)) } " of the " (["", "shuffled "][order])
-                    "runs would have been green, not " (percent(now)) "."
-                    @if digest.green.if_mended.len() > 1 {
-                        @if let Some(all) = sentence::if_mended(digest) { " " (all) }
-                    }
+                    "Without it " strong { (percent(first)) } " of the " (["", "shuffled "][order])
+                    "runs would have been green instead of " (percent(now))
+                    @if let [_, .., last] = *then { "; without the first " (then.len()) " of the table " strong { (percent(last)) } }
+                    "."
                 }
             }
         }
@@ -193,7 +210,7 @@ fn tiles(digest: &Digest) -> Markup {
             (green("Green in random order", 1))
             (tile("Causes to mend", &text::count(open), &open_detail))
             (tile("Fixed", &text::count(count(State::Fixed)), &silent))
-            (tile("Lost in red runs", &sentence::minutes(lost), &format!("of {} of workers", sentence::minutes(60.0 * digest.head.hours))))
+            (tile("Lost in red runs", &sentence::minutes(lost), &format!("of {} of workers", hours(digest.head.hours))))
         }
     }
 }

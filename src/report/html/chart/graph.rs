@@ -21,7 +21,7 @@ const WIDTH: f64 = 640.0;
 const LEFT: f64 = 255.0;
 const RIGHT: f64 = 385.0;
 /// Longest name, in columns.
-const COLUMNS: usize = 34;
+const COLUMNS: usize = 36;
 
 /// One group with the tests it decides over.
 #[derive(Debug, PartialEq)]
@@ -185,14 +185,14 @@ fn table(digest: &Digest) -> Markup {
         .map(|edge| {
             vec![
                 html! { bdi { (group(&edge.from)) } },
-                piece::cell(words::does(edge.role, edge.from.len())),
+                piece::cell(words::does(edge.role, edge.from.len(), "this test")),
                 html! { bdi { (piece::safe_bytes(digest.cards[edge.to].test.as_bytes(), COLUMNS)) } },
                 piece::cell(piece::fraction(edge.with)),
             ]
         })
         .collect();
     html! {
-        (piece::table("Certified causes and their tests", &["cause", "what it does", "test", "failures with it"], &rows))
+        (piece::table("Certified causes and their tests", &["cause", "what it does", "the test", "failures with it"], &rows))
         (piece::more(digest.graph.len(), ROWS, "flags"))
     }
 }

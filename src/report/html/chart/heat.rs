@@ -10,10 +10,10 @@ use crate::report::html::piece;
 use crate::ui::text;
 
 const CELL: f64 = 18.0;
-const NAMES: f64 = 250.0;
+const NAMES: f64 = 360.0;
 const TOP: f64 = 54.0;
 /// Longest name, in columns.
-const COLUMNS: usize = 34;
+const COLUMNS: usize = 50;
 /// Shades of the scale.
 const SHADES: u32 = 7;
 
@@ -35,7 +35,7 @@ pub(super) fn figure(digest: &Digest) -> Option<Figure> {
         })
         .collect();
     let size = (
-        NAMES + CELL * real(nights.len() as u64) + 12.0,
+        NAMES + CELL * real(nights.len() as u64) + 22.0,
         TOP + CELL * real(rows.len() as u64) + 34.0,
     );
     Some(Figure {

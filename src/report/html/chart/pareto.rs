@@ -76,10 +76,10 @@ fn bar(digest: &Digest, cause: &Cause) -> Bar {
         Subject::Test => (&card.test, words::brief(card.flag.verdict).to_owned()),
         Subject::Group { role, members } => (
             members.first().unwrap_or(&card.test),
-            format!(
-                "{} {}",
-                words::does(*role, members.len()),
-                text::plural(cause.cards.len() as u64, "test")
+            words::does(
+                *role,
+                members.len(),
+                &text::plural(cause.cards.len() as u64, "test"),
             ),
         ),
     };
