@@ -15,7 +15,7 @@ use crate::{
     cli::{FailOn, FlagsArgs},
     config::Settings,
     error::{ExitCode, Failure},
-    model::{Clock, SystemClock, UnixMillis},
+    model::{Clock, SystemClock},
     store::{Reader, StoreError},
     ui::{escape, text},
 };
@@ -34,10 +34,7 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
     let console = &context.console;
-    let since = arguments.since.map(|since| {
-        let millis = i64::try_from(since.duration().as_millis()).unwrap_or(i64::MAX);
-        UnixMillis(SystemClock.now().0.saturating_sub(millis))
-    });
+    let since = arguments.since.map(|since| since.before(SystemClock.now()));
     let board = match Reader::open(&settings.store.path) {
         Ok(reader) => read::board(settings, &reader, since)?,
         Err(StoreError::Missing { .. }) => Board::default(),
@@ -54,7 +51,8 @@ pub(super) fn run(
         .map_or(ExitCode::Fine, |_| ExitCode::Finding))
 }
 
-/// Is there a certified flag of this kind that needs action?
+/// Is there a certified flag of this kind that needs action? New is what the board marks as new: its test was first
+/// certified by the newest hunt, however often that was killed and resumed, or in the time that was asked for.
 pub(super) fn matches(which: FailOn, found: &[Found]) -> bool {
     let mut open = found.iter().filter(|found| found.needs_action());
     match which {

@@ -38,7 +38,7 @@ pub(super) fn run(
         Err(StoreError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let material = gather::material(context, settings, reader.as_ref(), window)?;
+    let material = gather::material(settings, reader.as_ref(), window)?;
     let digest = Digest::of(&material);
     if arguments.json {
         console.json(&json::value(&digest))?;

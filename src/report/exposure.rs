@@ -81,8 +81,8 @@ impl Exposure {
         factors: &[(String, String)],
     ) -> bool {
         let last = |tests: &[u32]| -> Option<u32> {
-            let places = tests.iter().map(|test| placed.place(*test));
-            places.collect::<Option<Vec<u32>>>()?.into_iter().max()
+            let at = tests.iter().map(|test| placed.place(*test));
+            at.collect::<Option<Vec<u32>>>()?.into_iter().max()
         };
         match self {
             Self::Always => true,

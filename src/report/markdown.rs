@@ -30,7 +30,7 @@ pub fn page(digest: &Digest) -> String {
         sentence::headline(digest)
     );
     if let Some(line) = sentence::if_mended(digest) {
-        page.push_str(&format!("\n{line}\n"));
+        line_of(&mut page, format_args!("\n{line}"));
     }
     let mut parts = vec![trust(digest)];
     if digest.head.as_of.is_none() {
@@ -53,7 +53,7 @@ pub fn page(digest: &Digest) -> String {
     }
     if left_out > 0 {
         let more = text::plural(left_out, "section");
-        page.push_str(&format!("\n+ {more} more in the HTML\n"));
+        line_of(&mut page, format_args!("\n+ {more} more in the HTML"));
     }
     page.push('\n');
     page.push_str(&end);
@@ -73,12 +73,12 @@ fn trust(digest: &Digest) -> String {
     } else {
         part.push_str("> **Do not trust these numbers without a look at this:**\n");
         for fault in &trust.faults {
-            line(&mut part, format_args!("> - {}", plain(fault)));
+            line_of(&mut part, format_args!("> - {}", plain(fault)));
         }
     }
     part.push_str("\n<details><summary>Why</summary>\n\n");
     for fact in &trust.facts {
-        line(&mut part, format_args!("- {}", plain(fact)));
+        line_of(&mut part, format_args!("- {}", plain(fact)));
     }
     part.push_str("\n</details>\n");
     part
@@ -89,7 +89,7 @@ fn green(digest: &Digest) -> String {
     let mut part =
         "## Green runs\n\n| full runs | green | in the week before |\n|---|---|---|\n".to_owned();
     for (order, name) in [(0, "in your CI's order"), (1, "in random orders")] {
-        line(
+        line_of(
             &mut part,
             format_args!(
                 "| {name} | {} | {} |",
@@ -98,13 +98,13 @@ fn green(digest: &Digest) -> String {
             ),
         );
     }
-    if let Some(without) = &green.without_broken {
-        line(
+    if let Some([natural, shuffled]) = &green.without_broken {
+        line_of(
             &mut part,
             format_args!(
                 "\nWithout the tests that always fail: {} in your CI's order, {} in random orders.",
-                sentence::reliability(&without[0]),
-                sentence::reliability(&without[1])
+                sentence::reliability(natural),
+                sentence::reliability(shuffled)
             ),
         );
     }
@@ -128,7 +128,7 @@ fn actions(digest: &Digest) -> String {
     for (place, cause) in (1..).zip(open.iter().take(ROWS)) {
         let card = &digest.cards[cause.cards[0]];
         let share = sentence::ranking(digest, &cause.natural, &cause.shuffled);
-        line(
+        line_of(
             &mut part,
             format_args!(
                 "| {place} | {} | {} | {} | {} | {} | {} |",
@@ -240,7 +240,7 @@ fn changes(digest: &Digest, state: State) -> String {
                 sentence::began(card).map(|began| format!("began {began}"))
             }
         });
-        line(
+        line_of(
             &mut part,
             format_args!(
                 "- {} `{}` {}: {}",
@@ -255,7 +255,7 @@ fn changes(digest: &Digest, state: State) -> String {
             ),
         );
         if state.is_open() && card.token.is_some() {
-            line(&mut part, format_args!("  {}", token(card)));
+            line_of(&mut part, format_args!("  {}", token(card)));
         }
     }
     more(&mut part, cards.len(), ENTRIES);
@@ -309,7 +309,7 @@ fn clusters(digest: &Digest) -> String {
         digest.head.origin.signature_rule
     );
     for cluster in digest.clusters.iter().take(ENTRIES) {
-        line(
+        line_of(
             &mut part,
             format_args!(
                 "- {} in {}: {}",
@@ -336,7 +336,7 @@ fn owners(digest: &Digest) -> String {
             "" => "nobody".to_owned(),
             some => code(some.as_bytes(), NAME),
         };
-        line(
+        line_of(
             &mut part,
             format_args!(
                 "| {owner} | {} | {} | {} | {} |",
@@ -354,7 +354,7 @@ fn owners(digest: &Digest) -> String {
 fn blind(digest: &Digest) -> String {
     let mut part = "<details><summary>What this report cannot see</summary>\n\n".to_owned();
     for one in &digest.trust.blind {
-        line(&mut part, format_args!("- {}", plain(one)));
+        line_of(&mut part, format_args!("- {}", plain(one)));
     }
     part.push_str("\n</details>\n");
     part
@@ -379,13 +379,13 @@ fn plain(sentence: &str) -> String {
     escape::markdown(sentence)
 }
 
-fn line(part: &mut String, content: std::fmt::Arguments<'_>) {
+fn line_of(part: &mut String, content: std::fmt::Arguments<'_>) {
     writeln!(part, "{content}").expect("writing to a string cannot fail");
 }
 
 fn more(part: &mut String, all: usize, shown: usize) {
     if all > shown {
         let rest = text::count((all - shown) as u64);
-        line(part, format_args!("\n+ {rest} more in the HTML"));
+        line_of(part, format_args!("\n+ {rest} more in the HTML"));
     }
 }

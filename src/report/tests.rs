@@ -127,7 +127,7 @@ impl Record {
                 planned: u32::try_from(self.tests).unwrap(),
                 revision: *revision,
                 at: *at,
-                took: Duration::from_secs(60),
+                took: Duration::from_mins(1),
                 factors: &[],
                 trials,
             });

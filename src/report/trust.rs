@@ -179,12 +179,17 @@ fn changes(material: &Material) -> (u64, u64) {
         .filter(|sight| material.window.holds(sight.at))
         .map(|sight| sight.revision)
         .collect();
-    let list = |row: Option<&i64>| row.and_then(|row| material.revisions.get(row));
-    let (Some(first), Some(last)) = (list(rows.first()), list(rows.last())) else {
+    let lists = |row: &i64| {
+        let revision = material.revisions.get(row)?;
+        Some(revision.tests.iter().copied().collect::<BTreeSet<u32>>())
+    };
+    let ends = rows
+        .first()
+        .and_then(lists)
+        .zip(rows.last().and_then(lists));
+    let Some((first, last)) = ends else {
         return (0, 0);
     };
-    let [first, last]: [BTreeSet<u32>; 2] =
-        [first, last].map(|revision| revision.tests.iter().copied().collect());
     (
         last.difference(&first).count() as u64,
         first.difference(&last).count() as u64,

@@ -17,16 +17,19 @@ pub struct Names<'a>(Handles<'a>);
 
 impl<'a> Names<'a> {
     /// Takes the suite's tests as they are now.
+    #[must_use]
     pub fn of(tests: &'a [TestId]) -> Self {
         Self(Handles::of(tests))
     }
 
     /// Returns a test's handle; also of one that the suite no longer has.
+    #[must_use]
     pub fn handle(&self, test: &TestId) -> String {
         self.0.handle(test).to_string()
     }
 
     /// Returns handle and name, escaped.
+    #[must_use]
     pub fn both(&self, test: &TestId) -> String {
         format!(
             "{} {}",
@@ -37,11 +40,13 @@ impl<'a> Names<'a> {
 }
 
 /// Returns the anytime-valid 95 % interval of a failure rate; `None` without trials.
+#[must_use]
 pub fn interval(count: Count) -> Option<(f64, f64)> {
     (count.trials > 0).then(|| stats::confidence_sequence(count, ALPHA))
 }
 
 /// Returns a rate as percent with two or three digits: `2.9 %`, `0.031 %`, never `100 %` for less.
+#[must_use]
 pub fn percent(rate: f64) -> String {
     let percent = rate * 100.0;
     let digits = match percent {
@@ -62,6 +67,7 @@ pub fn percent(rate: f64) -> String {
 }
 
 /// Returns a count with its rate and interval: `182 of 6,270 (2.9 %; 2.5 to 3.3 %)`.
+#[must_use]
 pub fn counted(count: Count) -> String {
     let of = fraction(count);
     match interval(count) {
@@ -79,6 +85,7 @@ fn fraction(count: Count) -> String {
 }
 
 /// Returns what an e-value means: how often evidence like this comes about by accident, at most.
+#[must_use]
 pub fn one_in(ln_e: f64) -> String {
     let decades = ln_e / std::f64::consts::LN_10;
     if ln_e <= 0.0 {
@@ -97,6 +104,7 @@ pub fn one_in(ln_e: f64) -> String {
 }
 
 /// Returns the groups that hold a role.
+#[must_use]
 pub fn holders(flag: &Flag, role: Role) -> Vec<&Group> {
     flag.groups
         .iter()
@@ -105,6 +113,7 @@ pub fn holders(flag: &Flag, role: Role) -> Vec<&Group> {
 }
 
 /// Returns the cause in a few columns, for a table.
+#[must_use]
 pub fn cause(flag: &Flag, names: &Names<'_>) -> String {
     let short = |word: &str, role| by_groups(word, &holders(flag, role), names);
     match flag.verdict {
@@ -151,6 +160,7 @@ fn by_groups(word: &str, groups: &[&Group], names: &Names<'_>) -> String {
 }
 
 /// Returns what the verdict says about the test, as a sentence.
+#[must_use]
 pub fn meaning(flag: &Flag) -> String {
     let adjacent = flag.groups.iter().any(|group| group.adjacent);
     match flag.verdict {
@@ -199,6 +209,7 @@ pub fn meaning(flag: &Flag) -> String {
 }
 
 /// Returns what a test with this verdict does, in a few words that follow its name.
+#[must_use]
 pub fn brief(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Infrastructure => "failed with the machine",
@@ -216,6 +227,7 @@ pub fn brief(verdict: Verdict) -> &'static str {
 }
 
 /// Returns what a group of so many members does to some tests: `makes 41 tests fail`.
+#[must_use]
 pub fn does(role: Role, members: usize, tests: &str) -> String {
     let together = if members > 1 { "together " } else { "" };
     let s = if members > 1 { "" } else { "s" };
@@ -228,6 +240,7 @@ pub fn does(role: Role, members: usize, tests: &str) -> String {
 }
 
 /// Does [`brief`] of this verdict end in a word that the name of another test follows?
+#[must_use]
 pub fn names_another(verdict: Verdict) -> bool {
     match verdict {
         Verdict::OdVictim | Verdict::OdBrittle | Verdict::Interference | Verdict::Ndod => true,
@@ -242,6 +255,7 @@ pub fn names_another(verdict: Verdict) -> bool {
 }
 
 /// Does the group decide whether the test fails? Cleaners only undo what others did.
+#[must_use]
 pub fn decides(group: &Group) -> bool {
     match group.role {
         Role::Polluter | Role::StateSetter | Role::Neighbour => true,
@@ -258,6 +272,7 @@ pub fn revision(label: &str) -> String {
 }
 
 /// Returns factor levels as `NAME=level`.
+#[must_use]
 pub fn settings(levels: &[(String, String)]) -> String {
     let levels: Vec<String> = levels
         .iter()
@@ -267,6 +282,7 @@ pub fn settings(levels: &[(String, String)]) -> String {
 }
 
 /// Returns the evidence for a group: its three arms, and what their difference is worth.
+#[must_use]
 pub fn arms(group: &Group, what: (&str, &str)) -> Vec<String> {
     let (with, without) = what;
     let line = |arm: &str, count: Count| format!("{arm:<20} fails {}", counted(count));
@@ -283,6 +299,7 @@ pub fn arms(group: &Group, what: (&str, &str)) -> Vec<String> {
 }
 
 /// Returns where the state lives.
+#[must_use]
 pub fn reach(reach: Reach) -> &'static str {
     match reach {
         Reach::Process => "in the memory of one process",
@@ -292,17 +309,18 @@ pub fn reach(reach: Reach) -> &'static str {
 }
 
 /// Returns how often to repeat a recipe, and why.
+#[must_use]
 pub fn repeats(recipe: &Recipe) -> String {
     let again = text::plural(recipe.repeat.into(), "run");
+    let show = if recipe.repeat == 1 { "shows" } else { "show" };
     let worst = if recipe.repeat_at_worst > recipe.repeat {
         format!(" (at worst {})", text::count(recipe.repeat_at_worst.into()))
     } else {
         String::new()
     };
     format!(
-        "failed {}; {again} show{s} it at least once with 95 %{worst}",
+        "failed {}; {again} {show} it at least once with 95 %{worst}",
         fraction(recipe.seen),
-        s = if recipe.repeat == 1 { "s" } else { "" },
     )
 }
 

@@ -7,6 +7,7 @@
 mod backup;
 mod ballast;
 mod book;
+mod census;
 mod check;
 mod codec;
 mod desk;
@@ -36,7 +37,7 @@ pub use observe::{Cursor, Observed, ObservedSegment, ObservedTrial};
 pub use open::{OpenOptions, StartReport};
 pub use probes::{PlannedProbe, ProbeBatch, ProbeRow, QuestionRow};
 pub use reader::Reader;
-pub use report::{NaturalRuns, RevisionBrief, SegmentStart};
+pub use report::{LastFailure, NaturalRuns, RevisionBrief, SegmentStart};
 pub use resume::{OpenShard, ResumeState};
 pub use rows::{
     EventRow, FailureRow, HuntRow, HuntStart, HuntStatus, LeaseStart, OutcomeCounts, RevisionId,

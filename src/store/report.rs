@@ -23,6 +23,15 @@ pub struct RevisionBrief {
     pub seen: UnixMillis,
 }
 
+/// The last failure of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// Where and when.
+    pub seen: Seen,
+    /// What it said, untrusted.
+    pub text: Option<Vec<u8>>,
+}
+
 /// Where and by which clocks a segment began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentStart {
@@ -160,12 +169,15 @@ impl Reader {
         suite: SuiteId,
         test: i64,
         until: UnixMillis,
-    ) -> Result<Option<(Seen, Option<Vec<u8>>)>, StoreError> {
+    ) -> Result<Option<LastFailure>, StoreError> {
         let values = named_params! {
             ":suite_id": suite.bits(), ":test_id": test, ":until_ms": until.0,
         };
         sql::REPORT_FAILURE.first(&self.connection, values, |row| {
-            Ok((flags::seen(row)?, row.get("detail")?))
+            Ok(LastFailure {
+                seen: flags::seen(row)?,
+                text: row.get("detail")?,
+            })
         })
     }
 

@@ -42,6 +42,7 @@ pub(in crate::command) fn flag(found: &Found, naming: Naming) -> Value {
         "e_value": found.ln_e().map(e_value),
         "fragility": found.fragility.as_ref().map(fragility),
         "signature": found.signature,
+        "owners": found.owners,
         "no_action": found.no_action.map(super::NoAction::word),
         "new": found.is_new,
     })

@@ -67,6 +67,14 @@ impl Cause<'_> {
         }
     }
 
+    /// How many tests it is about.
+    fn tests(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Shared { victims, .. } => victims.len(),
+        }
+    }
+
     /// The flag whose token stands for the cause.
     fn example(&self) -> &Found {
         match self {
@@ -93,11 +101,7 @@ pub(in crate::command) fn lines(
     let mut lines = Vec::new();
     if !open.is_empty() {
         let causes = by_cause(&open);
-        lines.push(format!(
-            "certified: {}, {}",
-            text::plural(open.len() as u64, "flaky test"),
-            text::plural(causes.len() as u64, "cause"),
-        ));
+        lines.push(format!("certified: {}", counted(&causes)));
         lines.extend(certified(&causes, names, columns, extent));
     }
     for (title, some) in [
@@ -153,11 +157,37 @@ fn by_cause<'a>(found: &[&'a Found]) -> Vec<Cause<'a>> {
         .collect();
     causes.sort_by(|a, b| {
         let share = |cause: &Cause<'_>| cause.fragility().unwrap_or(0.0);
-        (share(b).total_cmp(&share(a)))
+        let always = |cause: &Cause<'_>| cause.example().always_fails();
+        (always(a).cmp(&always(b)))
+            .then(share(b).total_cmp(&share(a)))
             .then(b.failures().cmp(&a.failures()))
             .then_with(|| a.example().name().cmp(&b.example().name()))
     });
     causes
+}
+
+/// Counts flaky tests with their causes; what always fails is not flaky, and counted apart.
+fn counted(causes: &[Cause<'_>]) -> String {
+    let always = causes
+        .iter()
+        .filter(|cause| cause.example().always_fails())
+        .count();
+    let flaky: usize = causes.iter().map(Cause::tests).sum::<usize>() - always;
+    let mut parts = Vec::new();
+    if flaky > 0 {
+        parts.push(format!(
+            "{}, {}",
+            text::plural(flaky as u64, "flaky test"),
+            text::plural((causes.len() - always) as u64, "cause"),
+        ));
+    }
+    if always > 0 {
+        parts.push(format!(
+            "{} broken from the start",
+            text::plural(always as u64, "test")
+        ));
+    }
+    parts.join("; ")
 }
 
 const CERTIFIED: [Column; 6] = [

@@ -13,6 +13,7 @@ use crate::{
     plan::{Row, Token},
     report::Fragility,
     store::{self, AnalysisRow, FlagRow, Reader, RevisionId, StoreError},
+    suite::{Checkout, Owners},
 };
 
 /// All flags of a suite.
@@ -26,6 +27,8 @@ pub(in crate::command) struct Board {
     pub(in crate::command) attempts: u64,
     /// How the analysis stood when it last looked.
     pub(in crate::command) analysis: Option<AnalysisRow>,
+    /// Why nobody is known to own a test, where there is a CODEOWNERS file that cannot be used.
+    pub(in crate::command) owners_unknown: Option<String>,
 }
 
 /// Counts the certified flags that need action, without all that stands beside them: `status` has 50 ms.
@@ -62,7 +65,7 @@ pub(in crate::command) fn board(
 ) -> Result<Board, StoreError> {
     let suite = settings.suite.id;
     let tests = tests(suite, reader)?;
-    let desk = Desk::of(suite, reader, &tests, since)?;
+    let desk = Desk::of(settings, reader, &tests, since)?;
     let analysis = reader.analysis(suite)?;
     let mut found = Vec::new();
     for row in reader.flags(suite, UnixMillis(i64::MIN))? {
@@ -83,7 +86,13 @@ pub(in crate::command) fn board(
         }
     }
     found.sort_by(|a, b| {
-        let rank = |found: &Found| (found.flag.test.is_none(), found.certainty());
+        let rank = |found: &Found| {
+            (
+                found.flag.test.is_none(),
+                found.certainty(),
+                found.always_fails(),
+            )
+        };
         let share = |found: &Found| found.fragility.map_or(0.0, |share| share.per_1000);
         (rank(a).cmp(&rank(b)))
             .then(share(b).total_cmp(&share(a)))
@@ -91,12 +100,13 @@ pub(in crate::command) fn board(
             .then_with(|| a.name().cmp(&b.name()))
     });
     let attempts = reader.attempts(suite)?;
-    drop(desk);
+    let owners_unknown = desk.owners_unknown;
     Ok(Board {
         tests,
         found,
         attempts,
         analysis,
+        owners_unknown,
     })
 }
 
@@ -123,6 +133,10 @@ pub(in crate::command) struct Desk<'a> {
     since: Option<UnixMillis>,
     lists: RefCell<BTreeMap<RevisionId, ListDigest>>,
     fragility: Fragility,
+    checkout: Checkout,
+    owners: Owners,
+    /// Why nobody is known to own a test, where there is a CODEOWNERS file that cannot be used.
+    pub(in crate::command) owners_unknown: Option<String>,
 }
 
 impl<'a> Desk<'a> {
@@ -131,11 +145,17 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// When the database cannot be read.
     pub(in crate::command) fn of(
-        suite: SuiteId,
+        settings: &Settings,
         reader: &'a Reader,
         tests: &'a [TestId],
         since: Option<UnixMillis>,
     ) -> Result<Self, StoreError> {
+        let suite = settings.suite.id;
+        let checkout = Checkout::of(&settings.suite.root);
+        let (owners, owners_unknown) = match checkout.owners() {
+            Ok(owners) => (owners, None),
+            Err(error) => (Owners::default(), Some(because(&error))),
+        };
         Ok(Self {
             suite,
             reader,
@@ -151,6 +171,9 @@ impl<'a> Desk<'a> {
                 let natural = reader.natural_runs(suite)?;
                 Fragility::of(natural.runs, natural.red.values())
             },
+            checkout,
+            owners,
+            owners_unknown,
         })
     }
 
@@ -195,6 +218,11 @@ impl<'a> Desk<'a> {
                 .test
                 .as_ref()
                 .and_then(|test| self.fragility.share(test)),
+            owners: row
+                .flag
+                .test
+                .as_ref()
+                .map_or_else(Vec::new, |test| self.owners_of(test)),
             no_action,
             is_new,
             flag: row.flag,
@@ -219,9 +247,16 @@ impl<'a> Desk<'a> {
             token: token.map(|token| token.to_string()),
             signature: last.and_then(|seen| seen.signature),
             fragility: self.fragility.share(test),
+            owners: self.owners_of(test),
             no_action: (!self.present.contains(test)).then_some(NoAction::Gone),
             ..Found::of_test(test, &self.names.handle(test), soak)
         })
+    }
+
+    /// Returns who looks after a test's file.
+    pub(in crate::command) fn owners_of(&self, test: &TestId) -> Vec<String> {
+        let file = self.checkout.file_of(test);
+        file.map_or_else(Vec::new, |file| self.owners.of(&file).to_vec())
     }
 
     /// Returns the token of the order in which a test failed: of its shard, or of what was left of it after a crash
@@ -247,6 +282,14 @@ impl<'a> Desk<'a> {
             self.database,
         ))
     }
+}
+
+/// Returns an error with its cause, as one sentence.
+fn because(error: &dyn std::error::Error) -> String {
+    let cause = error
+        .source()
+        .map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
 }
 
 impl Seen {

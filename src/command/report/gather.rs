@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    command::{
-        Context,
-        finding::{Names, read::Desk},
-    },
+    command::finding::{Names, read::Desk},
     config::Settings,
     error::Failure,
     model::{Count, Role, ShardState, SuiteId, TestId, UnixMillis, Verdict},
@@ -28,12 +25,10 @@ const JUMP_MILLIS: i64 = 30_000;
 /// # Errors
 /// When the database cannot be read.
 pub(super) fn material(
-    context: &Context,
     settings: &Settings,
     reader: Option<&Reader>,
     window: Window,
 ) -> Result<Material, Failure> {
-    let _ = context;
     let suite = settings.suite.id;
     let origin = Origin {
         suite: settings.suite.name.as_str().to_owned(),
@@ -79,7 +74,7 @@ pub(super) fn material(
         }
     }
     let names = Names::of(&now);
-    let desk = Desk::of(suite, reader, &now, None)?;
+    let desk = Desk::of(settings, reader, &now, None)?;
     let mut material = Material {
         handles: roster.tests.iter().map(|test| names.handle(test)).collect(),
         listed,
@@ -109,13 +104,17 @@ pub(super) fn material(
     let (since, until) = (material.window.since, material.window.until);
     for test in failing {
         let row = roster.rows[test as usize];
+        let owners = desk.owners_of(&roster.tests[test as usize]);
+        material.owners.insert(test, owners);
         let signatures = reader.signatures_between(suite, row, since, until)?;
         material.signatures.insert(test, signatures);
-        if let Some((seen, text)) = reader.failure_before(suite, row, until)? {
-            if let Some(text) = text {
+        if let Some(last) = reader.failure_before(suite, row, until)? {
+            if let Some(text) = last.text {
                 material.texts.insert(test, text);
             }
-            material.tokens.insert(test, desk.token(&seen)?.to_string());
+            material
+                .tokens
+                .insert(test, desk.token(&last.seen)?.to_string());
         }
     }
     drop(desk);

@@ -154,8 +154,8 @@ mod tests {
             name(&test).into_string(),
             "<bdi class=\"n\">&lt;b onload=x&gt;\\u{202e}&quot;'&amp;\\u{a}</bdi>"
         );
-        let long = TestId::new(vec![b'a'; 4000]).unwrap();
-        assert_eq!(name(&long).into_string().matches('a').count(), NAME - 3);
+        let long = TestId::new(vec![b'q'; 4000]).unwrap();
+        assert_eq!(name(&long).into_string().matches('q').count(), NAME - 3);
     }
 
     #[test]

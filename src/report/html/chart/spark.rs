@@ -38,13 +38,12 @@ fn bars(title: &str, values: &[Option<f64>], words: &[String]) -> Markup {
             // A bar that is there must be seen.
             Some(value) if *value > 0.0 => {
                 let height = (value / most * HEIGHT).max(2.0);
-                bars.push_str(&format!(
-                    "M{x} {}h{BAR}v{}h-{BAR}z",
-                    number(HEIGHT - height),
-                    number(height)
-                ));
+                bars.extend([
+                    format!("M{x} {}", number(HEIGHT - height)),
+                    format!("h{BAR}v{}h-{BAR}z", number(height)),
+                ]);
             }
-            Some(_) => base.push_str(&format!("M{x} {HEIGHT}h{BAR}")),
+            Some(_) => base.extend([format!("M{x} {HEIGHT}h{BAR}")]),
             None => {}
         }
     }
