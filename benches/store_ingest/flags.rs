@@ -10,7 +10,7 @@ use soakhound::store::{
     AnalysisRow, FlagStart, PlannedProbe, ProbeBatch, RevisionId, StoreError, Writer,
 };
 
-use crate::made::{closing, opening};
+use crate::made::{Begun, closing, opening};
 
 /// Tests that have a flag.
 const FLAGGED: usize = 200;
@@ -104,11 +104,11 @@ async fn run_probe(writer: &Writer, shard: i64, probe: &Probe) -> Result<(), Sto
     });
     let open = SegmentOpen {
         trials: 2,
-        ..opening(shard)
+        ..opening(shard, Begun::newest())
     };
     let segment = writer.open_segment(&open).await?;
     writer
-        .close_segment(segment, closing(), trials.collect())
+        .close_segment(segment, closing(Begun::newest()), trials.collect())
         .await?;
     writer.close_shard(shard, ShardState::Finished).await?;
     let reply = Reply {
