@@ -56,6 +56,9 @@
   });
   addEventListener("afterprint", () => { for (const card of opened.splice(0)) card.open = false; });
 
+  // Where a trend is wider than the screen, its end says most.
+  for (const trend of document.querySelectorAll("#chart-green .wide, #chart-stock .wide")) trend.scrollLeft = trend.scrollWidth;
+
   const table = document.getElementById("causes");
   if (!table) return;
   const body = table.tBodies[0];
