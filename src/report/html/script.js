@@ -112,9 +112,8 @@
       row.hidden = !fits;
       shown += fits;
     }
-    field("count").textContent = shown === rows.length
-      ? `All ${rows.length} rows`
-      : `${shown} of ${rows.length} rows`;
+    const all = rows.length === 1 ? "1 row" : `${rows.length} rows`;
+    field("count").textContent = shown === rows.length ? `All of ${all}` : `${shown} of ${all}`;
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", filter);
