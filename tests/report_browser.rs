@@ -15,9 +15,11 @@ mod hostile;
 use std::path::PathBuf;
 
 use chromium::Browser;
-use digest::{Plain, Words, rich};
-use hostile::Hostile;
+use digest::samples::rich;
+use digest::{Maker, Plain, Words};
+use hostile::{Corpus, Hostile};
 use serde_json::{Value, json};
+use soakhound::model::Verdict;
 use soakhound::report::Digest;
 use soakhound::report::digest::State;
 use soakhound::report::html;
@@ -275,28 +277,55 @@ const SHAPE: &str = "(() => {
     return shape;
 })()";
 
+/// Asserts that two pages have the same elements and attributes; the second one stays open.
+fn assert_same_shape(world: &mut World, plain: &Digest, hostile: &Digest) {
+    world.open(plain);
+    let expected = world.browser.eval(SHAPE);
+    world.open(hostile);
+    let found = world.browser.eval(SHAPE);
+    let [expected, found] = [&expected, &found].map(|shape| shape.as_object().unwrap());
+    assert!(expected.len() > 80, "{expected:?}");
+    let differing: Vec<(&String, &Value, Option<&Value>)> = expected
+        .iter()
+        .map(|(key, count)| (key, count, found.get(key)))
+        .filter(|(_, a, b)| Some(*a) != *b)
+        .collect();
+    assert_eq!(differing, []);
+    assert_eq!(found.len(), expected.len());
+}
+
+#[test]
+fn every_name_of_the_corpus_is_text_and_nothing_else() {
+    let mut world = World::new();
+    let corpus = Corpus::new();
+    let digest = |words: &dyn Words| {
+        let mut maker = Maker::new(words);
+        for nth in 0..corpus.names() {
+            let card = maker.alone(
+                &format!("name {nth}"),
+                Verdict::Undetermined,
+                State::New,
+                9,
+                None,
+            );
+            maker.flag(card).ruled_out = vec![words.text("order"), words.text("load")];
+        }
+        maker.finish()
+    };
+    assert!(corpus.names() > 60);
+    assert_same_shape(&mut world, &digest(&Plain), &digest(&corpus));
+    let rows = world
+        .browser
+        .eval("document.querySelectorAll('#causes tbody tr .what a bdi').length");
+    assert_eq!(rows, json!(corpus.names()), "each has a row with its name");
+    world.assert_quiet();
+}
+
 #[test]
 fn no_element_and_no_attribute_comes_from_a_name() {
     let mut world = World::new();
-    let plain = rich(&Plain);
-    world.open(&plain);
-    let expected = world.browser.eval(SHAPE);
-    assert!(expected.as_object().unwrap().len() > 80, "{expected}");
     let digest = rich(&Hostile);
-    world.open(&digest);
-    let found = world.browser.eval(SHAPE);
-    let differing: Vec<(&String, &Value, &Value)> = expected
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(key, count)| (key, count, &found[key]))
-        .filter(|(_, a, b)| a != b)
-        .collect();
-    assert_eq!(differing, []);
-    assert_eq!(
-        found.as_object().unwrap().len(),
-        expected.as_object().unwrap().len()
-    );
+    assert_same_shape(&mut world, &rich(&Plain), &digest);
     let links = world.browser.eval("[...document.querySelectorAll('a')].every((link) => /^#[a-z0-9-]+$/.test(link.getAttribute('href')))");
     assert_eq!(links, json!(true), "every link leads into the page");
     let acts = world.browser.eval(

@@ -4,11 +4,13 @@
 #[path = "support/digest.rs"]
 mod digest;
 #[path = "support/hostile.rs"]
+#[expect(dead_code, reason = "the whole corpus is for the browser")]
 mod hostile;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use digest::{Maker, Plain, Words, large, rich};
+use digest::samples::{large, rich};
+use digest::{Maker, Plain, Words};
 use hostile::Hostile;
 use sha2::{Digest as _, Sha256};
 use soakhound::model::{UnixMillis, Verdict};

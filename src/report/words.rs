@@ -264,6 +264,7 @@ pub fn decides(group: &Group) -> bool {
 }
 
 /// Returns a revision as people know it, escaped: a commit by the beginning of its hash, another label whole.
+#[must_use]
 pub fn revision(label: &str) -> String {
     const SHORT: usize = 9;
     let is_hash = label.len() > SHORT && label.bytes().all(|byte| byte.is_ascii_hexdigit());

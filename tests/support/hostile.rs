@@ -1,6 +1,9 @@
 //! Words of a suite that wants to break the page: markup, control characters, bidirectional marks, invalid UTF-8,
 //! a megabyte in one line. What is made of different plain words stays different.
 
+#[path = "../../src/ui/hostile.rs"]
+mod corpus;
+
 use soakhound::model::TestId;
 use soakhound::report::excerpt;
 
@@ -61,5 +64,48 @@ impl Words for Hostile {
         let mut lines = excerpt(&line);
         assert_eq!(lines.len(), 1);
         lines.remove(0)
+    }
+}
+
+/// Words of the corpus that every renderer is fed with: `name 7` is its seventh name, any other text one of its texts.
+pub(crate) struct Corpus {
+    names: Vec<Vec<u8>>,
+    texts: Vec<Vec<u8>>,
+}
+
+impl Corpus {
+    pub(crate) fn new() -> Self {
+        Self {
+            names: corpus::names(),
+            texts: corpus::texts(),
+        }
+    }
+
+    /// Returns how many names there are.
+    pub(crate) fn names(&self) -> usize {
+        self.names.len()
+    }
+
+    fn bytes(&self, plain: &str) -> &[u8] {
+        let sum: usize = plain.bytes().map(usize::from).sum();
+        &self.texts[sum % self.texts.len()]
+    }
+}
+
+impl Words for Corpus {
+    fn test(&self, plain: &str) -> TestId {
+        let nth: usize = plain.trim_start_matches("name ").parse().unwrap();
+        TestId::new(&*self.names[nth]).unwrap()
+    }
+
+    fn text(&self, plain: &str) -> String {
+        String::from_utf8_lossy(self.bytes(plain)).into_owned()
+    }
+
+    fn output(&self, plain: &str) -> String {
+        excerpt(self.bytes(plain))
+            .into_iter()
+            .next()
+            .unwrap_or_default()
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn title_bar(digest: &Digest) -> Markup {
     let head = &digest.head;
     html! {
         header {
-            h1 { "Flaky tests of " (piece::named(&head.origin.suite, 60)) span.week { (head.window.label) } }
+            h1 { "Flaky tests of " (piece::named(&head.origin.suite, 60)) span.week { (head.window.label.replace('_', " to ")) } }
             p.meta {
                 @for (place, fact) in facts(digest).iter().enumerate() {
                     @if place > 0 { span.dot aria-hidden="true" { " \u{b7} " } }
@@ -100,10 +100,10 @@ pub(super) fn summary(digest: &Digest, cards: &Cards) -> Markup {
     html! {
         section #summary aria-labelledby="headline" {
             h2.headline #headline { (sentence::headline(digest)) }
-            @if let Some(hint) = hint(digest) { (hint) }
             @if let Some(first) = digest.causes.iter().find(|cause| cause.state.is_open()) {
                 (start_here(digest, cards, first))
             }
+            @if let Some(hint) = hint(digest) { (hint) }
             @if digest.head.as_of.is_some() { (tiles(digest)) }
         }
     }

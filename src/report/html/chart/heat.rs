@@ -99,29 +99,29 @@ fn drawing(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
 fn fields(all: impl Iterator<Item = ((f64, f64), Count)>) -> Markup {
     let side = number(CELL - 1.0);
     let square = format!("h{side}v{side}h-{side}z");
-    let (mut unseen, mut clean) = (String::new(), String::new());
-    let mut failed: BTreeMap<u32, (String, Vec<Markup>)> = BTreeMap::new();
+    let (mut unseen, mut clean) = (Vec::new(), Vec::new());
+    let mut failed: BTreeMap<u32, (Vec<String>, Vec<Markup>)> = BTreeMap::new();
     for ((x, y), count) in all {
         let middle = x + (CELL - 1.0) / 2.0;
         match shade(count) {
-            None => unseen.push_str(&format!("M{} {}{square}", number(x), number(y))),
-            Some(0) => clean.push_str(&format!(
+            None => unseen.push(format!("M{} {}{square}", number(x), number(y))),
+            Some(0) => clean.push(format!(
                 "M{} {}h2v2h-2z",
                 number(middle - 1.0),
                 number(y + 7.5)
             )),
             Some(shade) => {
                 let (path, counts) = failed.entry(shade).or_default();
-                path.push_str(&format!("M{} {}{square}", number(x), number(y)));
+                path.push(format!("M{} {}{square}", number(x), number(y)));
                 counts.push(html! { text x=(number(middle)) y=(number(y + 12.0)) { (short_count(count.failures)) } });
             }
         }
     }
     html! {
-        @if !unseen.is_empty() { path d=(unseen) class="hatched" {} }
-        @if !clean.is_empty() { path d=(clean) class="none" {} }
+        @if !unseen.is_empty() { path d=(unseen.concat()) class="hatched" {} }
+        @if !clean.is_empty() { path d=(clean.concat()) class="none" {} }
         @for (shade, (path, counts)) in &failed {
-            path d=(path) class=(format!("v{shade}")) {}
+            path d=(path.concat()) class=(format!("v{shade}")) {}
             g text-anchor="middle" class=(format!("in w{shade}")) { @for count in counts { (count) } }
         }
     }
