@@ -212,7 +212,7 @@ fn plans(iteration: u64) -> Vec<ShardPlan> {
             seed: iteration,
             algorithm: 1,
             layout: Layout {
-                design: if iteration % NATURAL == 0 {
+                design: if iteration.is_multiple_of(NATURAL) {
                     Design::Natural
                 } else {
                     Design::Free
