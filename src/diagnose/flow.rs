@@ -17,6 +17,7 @@ use super::{
     question::{Conclusion, Inquiry},
     ranking,
     setup::{Alone, Certify, Opening, Search, Setup, Treatment, Wanted},
+    strays::Strays,
 };
 use crate::{
     model::{Count, Question},
@@ -69,6 +70,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) case: &'a Case,
     /// Ordinary runs and second runs together.
     pub(crate) soak: Count,
+    /// How often other tests fail for no reason of their own.
+    pub(crate) strays: Strays,
 }
 
 impl<'a> Facts<'a> {
@@ -93,6 +96,15 @@ impl<'a> Facts<'a> {
     /// The evidence of the victim.
     fn evidence(&self) -> &'a Evidence {
         self.ledger.evidence(self.victim)
+    }
+
+    /// Did it run often and fail no more often than any test does for no reason of its own? Then it is not searched
+    /// for culprits until it fails again.
+    fn are_strays(&self) -> bool {
+        self.evidence().total.trials() >= order::RUNS_BEFORE_ALONE
+            && self
+                .strays
+                .explain(self.ledger.soak(self.victim), self.case.alone)
     }
 
     /// The share of its recorded runs that fail, smoothed; second runs are not among them.

@@ -25,7 +25,7 @@ const ALONE_MOST: u32 = 300;
 /// The same before a search, at most.
 const ALONE_FIRST: u32 = 60;
 /// Recorded runs before which one failure is searched for at once.
-const RUNS_BEFORE_ALONE: u32 = 50;
+pub(super) const RUNS_BEFORE_ALONE: u32 = 50;
 /// Immediate predecessors of failing runs that are tried when nothing else explains.
 const PREDECESSORS: usize = 8;
 /// Up to this number of tests before it, the other arm of a position has none.
@@ -80,6 +80,49 @@ impl Facts<'_> {
     }
 }
 
+impl Facts<'_> {
+    /// Tries what ran directly before failures, and nothing else: a few runs of two tests.
+    fn directly_before(&self) -> Option<Plan> {
+        let first = direct(self, self.evidence());
+        let asked = |inquiry: &Inquiry| {
+            inquiry
+                .opening
+                .setup
+                .search()
+                .is_some_and(|search| search.first == first)
+        };
+        if first.is_empty() || self.case.last(asked).is_some() {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let cost = first.len() as f64 * self.cost_of(&first[..1]);
+        let search = Search {
+            wanted: Wanted::Polluter,
+            known: Vec::new(),
+            runs: u32::try_from(first.len()).unwrap_or(u32::MAX),
+            executions: u64::MAX,
+            first: first.clone(),
+        };
+        Some(self.plan(Question::Search, false, Setup::Search(search), cost))
+    }
+}
+
+/// What ran directly before failures, most often first.
+fn direct(facts: &Facts<'_>, evidence: &Evidence) -> Vec<u32> {
+    let mut direct: Vec<u32> = Vec::new();
+    for (test, cell) in &evidence.adjacent {
+        if cell.failed > 0 && facts.universe.present[*test as usize] {
+            direct.push(*test);
+        }
+    }
+    direct.sort_by_key(|test| {
+        let cell = evidence.adjacent[test];
+        (std::cmp::Reverse(cell.failed), cell.passed, *test)
+    });
+    direct.truncate(PREDECESSORS);
+    direct
+}
+
 /// Doubled runs: passes first, fails second.
 pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
     let second = facts.evidence().second;
@@ -118,10 +161,13 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     if let Some(plan) = amount(facts) {
         return Some(plan);
     }
-    if polluters.is_empty()
-        && let Some(plan) = nobody_first(facts, &posterior)
-    {
-        return Some(plan);
+    if polluters.is_empty() {
+        if let Some(plan) = nobody_first(facts, &posterior) {
+            return Some(plan);
+        }
+        if facts.are_strays() {
+            return facts.directly_before();
+        }
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     let rest = !polluters.is_empty();
@@ -187,17 +233,7 @@ enum Idea {
 /// When no explanation is left: what ran directly before failures, a reduction, longer isolation.
 fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
     let few_failures = evidence.total.failed < 2;
-    let mut direct: Vec<u32> = Vec::new();
-    for (test, cell) in &evidence.adjacent {
-        if cell.failed > 0 && facts.universe.present[*test as usize] {
-            direct.push(*test);
-        }
-    }
-    direct.sort_by_key(|test| {
-        let cell = evidence.adjacent[test];
-        (std::cmp::Reverse(cell.failed), cell.passed, *test)
-    });
-    direct.truncate(PREDECESSORS);
+    let direct = direct(facts, evidence);
     let pairs = |first: Vec<u32>| {
         (!first.is_empty() && !few_failures)
             .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first))
