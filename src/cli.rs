@@ -3,6 +3,8 @@
 //! [`parse`] turns arguments into a [`Cli`] or into the end of the process; what a flag means is decided
 //! in `config` and the commands.
 
+mod man;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
@@ -15,6 +17,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::config::{Overrides, Period, TimeOfDay};
 use crate::error::ExitCode;
 use crate::ui::{ColourChoice, Verbosity};
+
+pub use man::{ManPage, man};
 
 /// Hunts flaky tests: soaks a suite in parallel containers and replays any order from a token
 #[derive(Debug, Parser)]
@@ -151,7 +155,7 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Find the smallest order that still fails, now
     Minimize(MinimizeArgs),
-    /// Write what another machine needs to replay
+    /// Write what was found for other programs, or what another machine needs to replay
     Export(ExportArgs),
     /// Look after the database
     Db {
@@ -161,6 +165,8 @@ pub enum Command {
     },
     /// Print completions for a shell
     Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// Flags of commands that start the runner.
@@ -344,11 +350,50 @@ pub struct MinimizeArgs {
 /// Arguments of `export`.
 #[derive(Args, Debug)]
 pub struct ExportArgs {
+    /// Write what was found as junit, csv, ndjson, sarif, github (annotations) or prometheus (a text file)
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        hide_possible_values = true,
+        required_unless_present = "repro",
+        conflicts_with = "repro"
+    )]
+    pub format: Option<ExportFormat>,
     /// Write what this token needs, so that it replays without this database
     #[arg(long, value_name = "TOKEN")]
-    pub repro: String,
+    pub repro: Option<String>,
+    /// Export only what was raised or seen in this time, such as 7d [default: all flags; of test results, those
+    /// of the newest hunt]
+    #[arg(long, value_name = "TIME", value_parser = some_time, conflicts_with = "repro")]
+    pub since: Option<Period>,
     /// Write to this file, which must not exist [default: stdout]
     #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What other programs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A test per case, with marks where it is flaky
+    Junit,
+    /// A flag per row
+    Csv,
+    /// A flag per line, as JSON
+    Ndjson,
+    /// A flag per result, as SARIF 2.1.0
+    Sarif,
+    /// Workflow commands that annotate files
+    Github,
+    /// Figures for a textfile collector
+    Prometheus,
+}
+
+/// Arguments of `man`.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Write the page of every command into this folder, which is made [default: the main page to stdout]
+    #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
@@ -504,7 +549,8 @@ impl Cli {
             | Command::Show(_)
             | Command::Export(_)
             | Command::Db { .. }
-            | Command::Completions(_) => (None, None),
+            | Command::Completions(_)
+            | Command::Man(_) => (None, None),
         };
         Overrides {
             workers,

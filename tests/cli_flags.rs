@@ -164,6 +164,51 @@ fn flags_shows_one_row_per_cause_and_keeps_what_is_not_certified_apart() {
 }
 
 #[test]
+fn flags_counts_what_always_failed_apart_and_lists_it_last() {
+    let world = world();
+    let tests = [
+        "t.py::test_old_a",
+        "t.py::test_old_b",
+        "t.py::test_new",
+        "t.py::test_victim",
+        "t.py::test_polluter",
+    ];
+    let mut record = Record::new(&world.database, &tests);
+    record.iteration(&tests.map(|name| (name, Outcome::Failed)));
+    for name in &tests[..2] {
+        record.raise(flag(name, Verdict::Broken, count(10, 10)), None);
+    }
+    let regression = Flag {
+        since_iteration: Some(5),
+        ..flag("t.py::test_new", Verdict::Broken, count(5, 10))
+    };
+    record.raise(regression, None);
+    record.raise(
+        victim("t.py::test_victim", &["t.py::test_polluter"], count(3, 10)),
+        None,
+    );
+    record.finish();
+    let shown = world.expect(0, &["flags"]);
+    assert_says(
+        &shown,
+        &["certified: 2 flaky tests, 2 causes; 2 tests broken from the start"],
+    );
+    let at = |name: &str| shown.stdout.find(name).unwrap();
+    assert!(at("test_new") < at("test_victim"), "{shown:#?}");
+    assert!(at("test_victim") < at("test_old_a"), "{shown:#?}");
+    // What to look at next, and JSON, follow the same order.
+    let regression = world.json(&["flags"])["flags"][0]["handle"].clone();
+    let next = format!("show {}", regression.as_str().unwrap());
+    assert_says(&shown, &[&next]);
+    assert!(
+        shown.stdout.lines().last().unwrap().ends_with(&next),
+        "{shown:#?}"
+    );
+    let first = world.json(&["flags"])["flags"][0]["test"].clone();
+    assert_eq!(first, "t.py::test_new");
+}
+
+#[test]
 fn flags_answers_in_its_json_shape() {
     let world = world();
     crowd(&world);

@@ -140,6 +140,11 @@ fn every_mistake_ends_with_150_and_never_with_clap_s_2() {
         "flags --fail-on all",
         "export",
         "export TOKEN",
+        "export --format xml",
+        "export --format csv --repro sk1m_x",
+        "export --repro sk1m_x --since 7d",
+        "export --format csv --since 0s",
+        "man hunt",
         "replay t --repeat 0",
         "replay t --repeat often",
         "replay t --local --shell",
@@ -194,6 +199,95 @@ fn completions_of_every_shell_name_the_commands() {
         assert!(
             script.contains("replay") && script.contains("hunt"),
             "{shell}"
+        );
+    }
+}
+
+#[test]
+fn manual_has_a_page_for_every_command_and_names_every_flag() {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let pages = cli::man().unwrap();
+    let mut expected = Vec::new();
+    walk(&root, "soakhound", &mut |path, command| {
+        expected.push(format!("{}.1", path.replace(' ', "-")));
+        let page = pages
+            .iter()
+            .find(|page| Some(&page.file) == expected.last());
+        let page = page.unwrap_or_else(|| panic!("no page {}", expected.last().unwrap()));
+        // Roff writes a hyphen that is meant as one with a backslash.
+        let text = String::from_utf8(page.text.clone())
+            .unwrap()
+            .replace('\\', "");
+        let about = command.get_about().unwrap().to_string();
+        assert!(text.contains(&about), "{}: lacks {about:?}", page.file);
+        for flag in command.get_arguments().filter_map(|flag| flag.get_long()) {
+            assert!(
+                text.contains(&format!("--{flag}")),
+                "{}: lacks --{flag}",
+                page.file
+            );
+        }
+    });
+    let files: Vec<&str> = pages.iter().map(|page| &*page.file).collect();
+    assert_eq!(files, expected);
+    assert_eq!(files[0], "soakhound.1");
+}
+
+#[test]
+fn manual_has_every_exit_code_and_no_request_that_man_does_not_know() {
+    let pages = cli::man().unwrap();
+    let main = String::from_utf8(pages[0].text.clone()).unwrap();
+    let section = main.split(".SH \"EXIT STATUS\"").nth(1).unwrap();
+    for exit in ExitCode::ALL {
+        let entry = format!("\\fB{}\\fR\n", exit.code());
+        let meaning = section
+            .split(&entry)
+            .nth(1)
+            .unwrap_or_else(|| panic!("lacks {entry}"));
+        let meaning = meaning
+            .lines()
+            .next()
+            .unwrap()
+            .replace("\\&", "")
+            .replace("\\-", "-");
+        assert_eq!(meaning, exit.meaning());
+    }
+    for page in &pages {
+        for line in String::from_utf8(page.text.clone()).unwrap().lines() {
+            let request = line
+                .strip_prefix('.')
+                .map(|line| line.split(' ').next().unwrap());
+            let known = [
+                "TH", "SH", "TP", "PP", "IP", "RS", "RE", "br", "nf", "fi", "ie", "el", "ds", "in",
+            ];
+            assert!(
+                request.is_none_or(|one| known.contains(&one)),
+                "{}: {line}",
+                page.file
+            );
+        }
+    }
+    formatted(&pages);
+}
+
+/// Has `man` itself read every page, where there is one: it says on stderr what it does not like.
+fn formatted(pages: &[cli::ManPage]) {
+    let folder = tempfile::tempdir().unwrap();
+    for page in pages {
+        let file = folder.path().join(&page.file);
+        std::fs::write(&file, &page.text).unwrap();
+        let man = std::process::Command::new("man")
+            .args(["--warnings", "-l"])
+            .arg(&file)
+            .env("MANPAGER", "cat")
+            .output();
+        let Ok(man) = man else { return };
+        let said = String::from_utf8_lossy(&man.stderr);
+        assert!(
+            man.status.success() && said.is_empty(),
+            "{}: {said}",
+            page.file
         );
     }
 }

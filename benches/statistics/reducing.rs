@@ -195,6 +195,7 @@ fn reduce(
     let mut reduction = Reduction::new(Start {
         list,
         weights,
+        needed: Vec::new(),
         rate,
         background,
         runs: 20_000,

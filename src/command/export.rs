@@ -1,68 +1,134 @@
-//! `export`: writes what another machine needs, so that a token replays there without this database.
+//! `export`: what other programs read of the flags, or what another machine needs to replay a token without this
+//! database.
 
-use std::io::{self, Write};
+mod csv;
+mod github;
+mod junit;
+mod listing;
+mod ndjson;
+mod portable;
+mod prometheus;
+mod sarif;
+#[cfg(test)]
+mod tests;
 
-use super::{
-    Context,
-    replay::{self, record::Recorded, resolve::impossible},
-    repro::{Repro, Shown},
+use std::{
+    io::{self, Write},
+    path::Path,
 };
+
+use super::Context;
 use crate::{
-    cli::ExportArgs,
-    command::finding::read,
+    cli::{ExportArgs, ExportFormat},
     config::Settings,
     error::{ExitCode, Failure},
-    model::{SuiteId, TestId, TrialRecord},
-    plan::{Found, Handles, Minimal, ShortDigest, Token},
-    store::{Reader, signature},
+    model::{Clock, SystemClock, UnixMillis},
+    store::Reader,
     ui::{escape, text},
 };
 
-/// Writes the portable file of a token.
+use self::listing::{Figures, Listing};
+
+/// Writes the portable file of a token, or the flags in a format.
 ///
 /// # Errors
-/// [`Failure`] with 150 for what is no token or a file that exists, 125 where this database does not know the order.
+/// [`Failure`] with 150 for what is no token or a file that exists, 125 where this database does not know the order;
+/// or when the database cannot be read: nothing is exported as if nothing was found.
 pub(super) fn run(
     context: &Context,
     arguments: &ExportArgs,
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
-    let token = replay::parsed(&arguments.repro)?;
-    let suite = settings.suite.id;
-    if let Some(owner) = replay::resolve::suite_of(&token).filter(|owner| *owner != suite) {
-        let here = format!("`{}`, suite {suite}", settings.suite.name);
-        return Err(replay::resolve::other_suite(owner, &here));
+    let out = arguments.out.as_deref();
+    match (&arguments.repro, arguments.format) {
+        (Some(token), _) => portable::run(context, token, out, settings),
+        (None, Some(format)) => {
+            let since = arguments.since.map(|since| since.before(SystemClock.now()));
+            export(context, format, since, out, settings)
+        }
+        (None, None) => unreachable!("the command line asks for one of them"),
     }
-    let reader = Reader::open(&settings.store.path)?;
-    let recorded = recorded(&token, suite, &reader)?;
-    let repeat = replay::recipe(&token, suite, &reader)?;
-    let repro = portable(token, suite, recorded, repeat);
+}
+
+fn export(
+    context: &Context,
+    format: ExportFormat,
+    since: Option<UnixMillis>,
+    out: Option<&Path>,
+    settings: &Settings,
+) -> Result<ExitCode, Failure> {
     let console = &context.console;
-    let Some(file) = &arguments.out else {
-        console.line(repro.text().trim_end())?;
-        return Ok(ExitCode::Fine);
+    let path = &settings.store.path;
+    let reader = Reader::open(path)?;
+    if format == ExportFormat::Prometheus {
+        if since.is_some() {
+            let fault = "`--since` does not go with the format prometheus";
+            return Err(Failure::new(ExitCode::Usage, fault)
+                .hint("its counters are of all time; ask for their increase where you read them"));
+        }
+        let figures = Figures::read(settings, &reader, path)?;
+        let document = prometheus::render(settings.suite.name.as_str(), &figures);
+        return put(context, out, &document, "figures of all hunts");
+    }
+    let listing = Listing::read(settings, &reader, since, format)?;
+    if let Some(why) = &listing.owners_unknown {
+        console.warn(&format!("owners are left out: {why}"));
+    }
+    let document = match format {
+        ExportFormat::Junit => {
+            junit::render(&listing).map_err(|error| Failure::new(ExitCode::Internal, error))?
+        }
+        ExportFormat::Csv => csv::render(&listing),
+        ExportFormat::Ndjson => ndjson::render(&listing),
+        ExportFormat::Sarif => sarif::render(&listing),
+        ExportFormat::Github => github::render(&listing),
+        ExportFormat::Prometheus => unreachable!("done above"),
     };
-    let path = context.folder.join(file);
+    let what = match format {
+        ExportFormat::Junit => text::plural(listing.tests.len() as u64, "test"),
+        ExportFormat::Csv
+        | ExportFormat::Ndjson
+        | ExportFormat::Sarif
+        | ExportFormat::Github
+        | ExportFormat::Prometheus => text::plural(listing.found.len() as u64, "flag"),
+    };
+    put(context, out, &document, &what)
+}
+
+/// Writes a document to the file, which must not exist, and says so; without one to stdout.
+fn put(
+    context: &Context,
+    out: Option<&Path>,
+    document: &str,
+    what: &str,
+) -> Result<ExitCode, Failure> {
+    let console = &context.console;
+    match out {
+        // Something follows each line in all formats, and the console ends the last one.
+        None if document.is_empty() => {}
+        None => console.line(document.strip_suffix('\n').unwrap_or(document))?,
+        Some(file) => {
+            let shown = write(&context.folder, file, document)?;
+            console.line(&format!("wrote {shown}: {what}"))?;
+        }
+    }
+    Ok(ExitCode::Fine)
+}
+
+/// Writes a file that must not exist, and returns its name for people.
+fn write(folder: &Path, file: &Path, document: &str) -> Result<String, Failure> {
+    let path = folder.join(file);
     let shown = escape::terminal(path.as_os_str().as_encoded_bytes());
     let mut made = std::fs::File::create_new(&path).map_err(|error| unwritten(&shown, error))?;
     let written = made
-        .write_all(repro.text().as_bytes())
+        .write_all(document.as_bytes())
         .and_then(|()| made.sync_all());
     if let Err(error) = written {
-        // Half a file is worse than none; if it cannot go either, its checksum tells.
+        // Half a file is worse than none; if it cannot go either, its reader has to tell.
         let _left = std::fs::remove_file(&path);
         return Err(unwritten(&shown, error));
     }
-    let trials: usize = repro.processes.iter().map(Vec::len).sum();
-    console.line(&format!(
-        "wrote {shown}: {}, {}",
-        repro.what,
-        text::plural(trials as u64, "trial")
-    ))?;
-    console.line(
-        "next: copy it into a checkout of the suite, and there: soakhound replay --from FILE",
-    )?;
-    Ok(ExitCode::Fine)
+    Ok(shown)
 }
 
 fn unwritten(file: &str, error: io::Error) -> Failure {
@@ -75,110 +141,4 @@ fn unwritten(file: &str, error: io::Error) -> Failure {
         return error.into();
     }
     Failure::new(ExitCode::Usage, format!("cannot write `{file}`: {error}"))
-}
-
-/// Finds the order of a token in this database.
-fn recorded(token: &Token, suite: SuiteId, reader: &Reader) -> Result<Recorded, Failure> {
-    match token {
-        Token::Reference(reference) => replay::record::of_reference(*reference, suite, reader),
-        Token::Random(random) => replay::record::of_seed(random, reader)?.ok_or_else(|| {
-            impossible("this database did not record that order")
-                .hint("the token alone replays it wherever the suite lists the same tests")
-        }),
-        Token::Minimal(minimal) => of_handles(minimal, suite, reader),
-    }
-}
-
-fn of_handles(minimal: &Minimal, suite: SuiteId, reader: &Reader) -> Result<Recorded, Failure> {
-    let listed = read::tests(suite, reader)?;
-    let handles = Handles::of(&listed);
-    let mut order: Vec<(TestId, u8)> = Vec::new();
-    for handle in minimal.handles() {
-        let Found::One(test) = handles.find(*handle) else {
-            return Err(impossible(format!(
-                "no test of the newest recorded revision has the handle {handle}"
-            )));
-        };
-        let test = &listed[test as usize];
-        let again = order.iter().filter(|(before, _)| before == test).count();
-        order.push((test.clone(), u8::try_from(again + 1).unwrap_or(u8::MAX)));
-    }
-    let digest = crate::model::ListDigest::of(order.iter().map(|(test, _)| test));
-    if ShortDigest::from(&digest) != minimal.digest() {
-        return Err(impossible(
-            "the tests with these handles are others than those of the token",
-        ));
-    }
-    let levels = minimal.factors().iter();
-    Ok(Recorded {
-        about: order.last().map(|(test, _)| test.clone()),
-        processes: vec![order],
-        beside: Vec::new(),
-        order: digest,
-        levels: levels
-            .map(|set| (set.factor.clone(), set.level.clone()))
-            .collect(),
-        seed32: 0,
-        what: format!(
-            "a minimal order of {}",
-            text::plural(minimal.handles().len() as u64, "test")
-        ),
-        runs: Vec::new(),
-        listed,
-    })
-}
-
-fn portable(token: Token, suite: SuiteId, recorded: Recorded, repeat: Option<u32>) -> Repro {
-    let told: Vec<Vec<TrialRecord>> = recorded
-        .runs
-        .into_iter()
-        .map(|run| {
-            let told = run.into_iter().filter(|trial| !trial.outcome.is_void());
-            told.collect()
-        })
-        .collect();
-    let is_watched = |trial: &TrialRecord| {
-        recorded
-            .about
-            .as_ref()
-            .is_none_or(|about| *about == trial.test)
-    };
-    let fails = |trial: &TrialRecord| is_watched(trial) && trial.outcome.is_failing();
-    let mut watch: Vec<TestId> = told
-        .iter()
-        .flatten()
-        .filter(|trial| fails(trial))
-        .map(|trial| trial.test.clone())
-        .chain(recorded.about.clone())
-        .collect();
-    watch.sort_unstable();
-    watch.dedup();
-    let said = told.iter().filter(|run| run.iter().any(is_watched)).count();
-    let failed = told.iter().filter(|run| run.iter().any(fails)).count();
-    let count = |runs: usize| u32::try_from(runs).unwrap_or(u32::MAX);
-    let newest = told.last().map_or(&[][..], Vec::as_slice);
-    let shown = |trial: &TrialRecord| Shown {
-        test: trial.test.clone(),
-        rep: trial.rep,
-        outcome: trial.outcome,
-        signature: trial
-            .detail
-            .as_deref()
-            .filter(|_| trial.outcome.is_failing())
-            .map(signature),
-    };
-    Repro {
-        token,
-        suite,
-        what: recorded.what,
-        processes: recorded.processes,
-        beside: recorded.beside,
-        factors: recorded.levels,
-        seed32: recorded.seed32,
-        list: crate::model::ListDigest::of(&recorded.listed),
-        outcomes: newest.iter().map(shown).collect(),
-        watch,
-        runs: (count(said), count(failed)),
-        repeat,
-    }
 }

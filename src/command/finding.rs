@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub(super) token: Option<String>,
     /// Signature of its last failure.
     pub(super) signature: Option<String>,
+    /// Who looks after the test's file, as the checkout's CODEOWNERS file says: untrusted text.
+    pub(super) owners: Vec<String>,
     /// Why nobody needs to do anything about it.
     pub(super) no_action: Option<NoAction>,
     /// Was it certified first by the newest hunt, or in the time that was asked for?
@@ -120,6 +122,7 @@ impl Found {
             last: None,
             token: None,
             signature: None,
+            owners: Vec::new(),
             no_action: None,
             is_new: false,
         }
@@ -137,6 +140,11 @@ impl Found {
     /// Does someone have to look at it: certified, and neither gone nor the machine's doing?
     pub(super) fn needs_action(&self) -> bool {
         self.flag.certified && self.no_action.is_none()
+    }
+
+    /// Did it fail from the first run on? Every run of the suite shows that, so that lists have it last.
+    pub(super) fn always_fails(&self) -> bool {
+        self.flag.verdict == Verdict::Broken && self.flag.since_iteration.is_none()
     }
 
     /// The natural logarithm of the e-value to show: the certificate's, else the passive one.

@@ -15,7 +15,7 @@ use crate::{
     cli::{FailOn, FlagsArgs},
     config::Settings,
     error::{ExitCode, Failure},
-    model::{Clock, SystemClock, UnixMillis},
+    model::{Clock, SystemClock},
     store::{Reader, StoreError},
     ui::{escape, text},
 };
@@ -34,10 +34,7 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
     let console = &context.console;
-    let since = arguments.since.map(|since| {
-        let millis = i64::try_from(since.duration().as_millis()).unwrap_or(i64::MAX);
-        UnixMillis(SystemClock.now().0.saturating_sub(millis))
-    });
+    let since = arguments.since.map(|since| since.before(SystemClock.now()));
     let board = match Reader::open(&settings.store.path) {
         Ok(reader) => read::board(settings, &reader, since)?,
         Err(StoreError::Missing { .. }) => Board::default(),

@@ -6,8 +6,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::{
     model::{Outcome, TestId},
-    ui::escape,
+    ui::{escape, text},
 };
+
+/// Longest message of a failure, in columns; all of it is in the description.
+const MESSAGE: usize = 300;
 
 /// What one test showed in a pass.
 #[derive(Clone, Debug)]
@@ -57,14 +60,25 @@ fn case(result: &Result) -> TestCase {
         | Outcome::Infra
         | Outcome::Untrusted => failure(NonSuccessKind::Error, result.outcome, &detail),
     };
-    let name = escape::xml(result.test.as_bytes());
-    let (class, short) = name.rsplit_once("::").unwrap_or(("", &name));
+    let mut case = blank(&result.test, status);
+    if let Some(duration) = result.duration {
+        case.set_time(duration);
+    }
+    case
+}
+
+/// Returns a test case with its names. Readers show them, so what would deceive there is spelled out too.
+pub(super) fn blank(test: &TestId, status: TestCaseStatus) -> TestCase {
+    let name = escape::xml(escape::terminal(test.as_bytes()).as_bytes());
+    // What stands in brackets is a parameter, and may hold anything.
+    let plain = name.find('[').map_or(&*name, |at| &name[..at]);
+    let (class, short) = match plain.rfind("::") {
+        Some(at) if at > 0 && at + 2 < name.len() => (&name[..at], &name[at + 2..]),
+        Some(_) | None => ("", &*name),
+    };
     let mut case = TestCase::new(short, status);
     if !class.is_empty() {
         case.set_classname(class);
-    }
-    if let Some(duration) = result.duration {
-        case.set_time(duration);
     }
     case
 }
@@ -72,7 +86,8 @@ fn case(result: &Result) -> TestCase {
 fn failure(kind: NonSuccessKind, outcome: Outcome, detail: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(outcome.word());
-    status.set_message(detail.lines().last().unwrap_or(outcome.word()));
+    let last = detail.lines().last().unwrap_or(outcome.word());
+    status.set_message(text::elide_middle(last, MESSAGE));
     status.set_description(detail);
     status
 }

@@ -15,6 +15,7 @@ mod hunt;
 pub mod init;
 mod junit;
 mod list;
+mod man;
 mod minimize;
 mod probing;
 mod replay;
@@ -175,5 +176,6 @@ fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {
             command: DbCommand::Backup(arguments),
         } => db::backup(context, arguments, &context.settings(cli)?),
         Command::Completions(arguments) => completions::run(&context.console, arguments),
+        Command::Man(arguments) => man::run(context, arguments),
     }
 }

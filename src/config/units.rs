@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::Zoned;
 use jiff::civil::Time;
 
+use crate::model::UnixMillis;
+
 /// Longest period taken, in milliseconds: 1,000 years of 365 days. Sums of a few of them stay far from overflow.
 const MAX_PERIOD_MS: u64 = 1_000 * 365 * 86_400_000;
 
@@ -61,6 +63,13 @@ impl Period {
     #[must_use]
     pub fn duration(self) -> Duration {
         self.0
+    }
+
+    /// Returns the moment that long before another.
+    #[must_use]
+    pub fn before(self, moment: UnixMillis) -> UnixMillis {
+        let millis = i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX);
+        UnixMillis(moment.0.saturating_sub(millis))
     }
 }
 

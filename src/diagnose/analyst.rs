@@ -108,6 +108,8 @@ pub struct Analyst {
     /// Single polluters that are certified, with how many tests each pollutes.
     polluters: BTreeMap<u32, u32>,
     systemic: Vec<Flag>,
+    /// Is the soak over?
+    pressing: bool,
 }
 
 /// A case with what is to be done about it.
@@ -156,6 +158,7 @@ impl Analyst {
             time: Time::default(),
             polluters: BTreeMap::new(),
             systemic: Vec::new(),
+            pressing: false,
         }
     }
 
@@ -178,6 +181,7 @@ impl Analyst {
     /// seconds of one worker, and earns probes their share. Returns the flags that this changed.
     pub fn end_iteration(&mut self, iteration: u64, spent: f64) -> Vec<Flag> {
         self.bucket.earn(spent, self.policy.probe_share);
+        self.pressing = false;
         let suspects = self.ledger.end_iteration(iteration);
         let mut changed = self.systemic_flags();
         for victim in suspects {
@@ -267,7 +271,11 @@ impl Analyst {
 
     /// As [`propose`](Self::propose), for one test and without a budget: for `minimize`, and for the end of a hunt.
     pub fn propose_for(&mut self, victim: u32) -> Option<Batch> {
-        let known = self.cases.get(&victim).is_some_and(|desk| desk.looked);
+        self.pressing = true;
+        let known = self
+            .cases
+            .get(&victim)
+            .is_some_and(|desk| desk.looked && (desk.case.open.is_some() || desk.plan.is_some()));
         if !known && self.ledger.suspects().binary_search(&victim).is_ok() {
             self.look(victim);
         }
@@ -445,6 +453,7 @@ impl Analyst {
             case,
             soak: self.soak(victim),
             strays: self.strays(victim),
+            pressing: self.pressing,
         }
     }
 

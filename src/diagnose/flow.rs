@@ -7,6 +7,7 @@
 mod blame;
 mod brittle;
 mod coin;
+mod group;
 mod order;
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
     observation::{Levels, Universe},
     question::{Conclusion, Inquiry},
     ranking,
-    setup::{Alone, Certify, Opening, Search, Setup, Treatment, Wanted},
+    setup::{Alone, Certify, Opening, Search, Setup, Stand, Treatment, Wanted},
     strays::Strays,
 };
 use crate::{
@@ -30,6 +31,10 @@ pub(crate) use coin::FACT;
 pub(crate) const FIRST_ALONE: u32 = 4;
 /// Probes of a search and of the certificate that follows it, when all goes well.
 const CERTIFICATE: f64 = 24.0;
+/// Probes from which a search is no short one.
+const THOROUGH: u32 = 60;
+/// Probes of a search before the first reduction, beside two for each halving of what is open.
+const SHORT: f64 = 6.0;
 /// Candidates up to which a search is repeated though nothing failed since.
 const CHEAP: f64 = 50.0;
 /// Certifications that may fail before a test waits until its data have doubled.
@@ -72,6 +77,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) soak: Count,
     /// How often other tests fail for no reason of their own.
     pub(crate) strays: Strays,
+    /// Is it to be answered now, whatever that costs? More recorded runs are not to be expected.
+    pub(crate) pressing: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -218,7 +225,15 @@ impl<'a> Facts<'a> {
         if self.failed_attempts(wanted) >= ATTEMPTS {
             return None;
         }
-        let last = self.case.last(again);
+        let reduced = self.was_reduced(wanted == Wanted::Setter);
+        let last = self.case.last(again).filter(|last| {
+            let was_short = last
+                .opening
+                .setup
+                .search()
+                .is_some_and(|search| search.runs < THOROUGH);
+            !(reduced && was_short && wanted != Wanted::Cleaner)
+        });
         if last.is_some_and(|last| !Case::is_old(last, self.soak)) {
             return None;
         }
@@ -236,7 +251,7 @@ impl<'a> Facts<'a> {
             3..=5 => (120, 2),
             _ => (250, 3),
         };
-        let search = Search {
+        let mut search = Search {
             wanted,
             known,
             first,
@@ -247,6 +262,10 @@ impl<'a> Facts<'a> {
         let left_open = self.left_open(&search);
         if no_news && left_open > CHEAP {
             return None;
+        }
+        // A single one that is sure shows soon; otherwise several may be needed together: a failing order will tell.
+        if wanted != Wanted::Cleaner && !reduced {
+            search.runs = at_most(SHORT + 2.0 * left_open.log2(), runs);
         }
         let cost = left_open * self.mean_seconds() + CERTIFICATE * self.cost_of(&[]);
         Some(self.plan(Question::Search, false, Setup::Search(search), cost))
@@ -309,8 +328,9 @@ impl<'a> Facts<'a> {
         };
         let effect = if passes { 1.0 - treated } else { treated };
         let blocks = 7.0 / (effect * effect).max(0.02);
-        let per_block =
-            2.0 * self.cost_of(&[&before[..], &group[..]].concat()) + self.cost_of(&before);
+        let decoys = f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX));
+        let per_block = (1.0 + decoys) * self.cost_of(&[&before[..], &group[..]].concat())
+            + self.cost_of(&before);
         Some(self.plan(
             question,
             true,
@@ -318,6 +338,7 @@ impl<'a> Facts<'a> {
                 treatment: Treatment::Group(group),
                 before,
                 pool,
+                decoys: Stand::ForEach,
                 blocks: self.blocks(Kind::ThreeArm, direction, treated, control),
             }),
             blocks * per_block,

@@ -47,6 +47,8 @@ pub(crate) enum Conclusion {
     Certified(Certified),
     /// The claim did not hold.
     Refuted(Certified),
+    /// The group is no better than the group with a decoy in the place of this member: it is not needed.
+    Spare(Certified, u32),
     /// With the group beats nothing, but not the decoys: it is how much ran, or how long.
     OnlyAmount(Certified),
     /// It could not be asked: too many void arms, or no decoys.
@@ -161,10 +163,12 @@ impl Inquiry {
                 (Progress::Alone(run), _) => run.tell(reply),
                 (Progress::Split(levels), _) => levels.tell(self.told, reply),
                 (Progress::Search(hunt), Setup::Search(search)) => hunt.tell(search, probe, reply),
-                (Progress::Blocks(course), _) => course.tell(probe, reply),
+                (Progress::Blocks(course), Setup::Blocks(certify)) => {
+                    course.tell(certify, probe, reply);
+                }
                 (Progress::Reduce(course), Setup::Reduce(reduce)) => course.tell(reduce, reply),
                 (Progress::After(course), _) => course.tell(reply),
-                (Progress::Search(_) | Progress::Reduce(_), _) => {}
+                (Progress::Search(_) | Progress::Blocks(_) | Progress::Reduce(_), _) => {}
             }
             self.told += 1;
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     minimize,
-    model::{Count, Question, TestId},
+    model::{Count, Question, Role, TestId},
     stats::BlocksOpening,
 };
 
@@ -33,6 +33,15 @@ impl Wanted {
             Self::Polluter => Question::Polluter,
             Self::Setter => Question::Setter,
             Self::Cleaner => Question::Cleaner,
+        }
+    }
+
+    /// Returns its role.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Polluter => Role::Polluter,
+            Self::Setter => Role::StateSetter,
+            Self::Cleaner => Role::Cleaner,
         }
     }
 }
@@ -103,8 +112,22 @@ pub(crate) struct Certify<T> {
     pub(crate) before: Vec<T>,
     /// Tests that were cleared when it was opened; decoys are drawn from them.
     pub(crate) pool: Vec<T>,
+    /// What decoys stand for, where the treatment is a group of several.
+    #[serde(default)]
+    pub(crate) decoys: Stand,
     /// Rates to start from and the level that certifies.
     pub(crate) blocks: BlocksOpening,
+}
+
+/// What decoys stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stand {
+    /// One arm, decoys for the whole group.
+    #[default]
+    ForAll,
+    /// An arm for each member, with a decoy in its place: shows that each is needed.
+    ForEach,
 }
 
 /// What the treated arm of a block has.
@@ -254,6 +277,7 @@ impl<T> Setup<T> {
                 treatment: certify.treatment.map(name)?,
                 before: all(&certify.before)?,
                 pool: all(&certify.pool)?,
+                decoys: certify.decoys,
                 blocks: certify.blocks,
             }),
             Self::Reduce(reduce) => Setup::Reduce(Reduce {

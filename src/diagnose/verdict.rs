@@ -450,6 +450,14 @@ impl Facts<'_> {
                     blocks(found)
                 )
             }
+            (Some(Conclusion::Spare(found, member)), _) => {
+                format!(
+                    "not all are needed: {}; another test will do for {}: failed {}",
+                    named()?,
+                    String::from_utf8_lossy(self.name(*member).as_bytes()),
+                    blocks(found)
+                )
+            }
             (Some(Conclusion::OnlyAmount(found)), _) => {
                 format!(
                     "any test will do, not {}: failed {}",

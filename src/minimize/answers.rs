@@ -1,12 +1,12 @@
 //! What repeated runs of one subset say together: Wald's sequential test of "it reproduces" against "it fails as
-//! the test does anyway", at a rate of reproducing that is learned on the way.
+//! the test does anyway". What reproduces does so nearly always, or at a rate that is learned on the way.
 //!
 //! Source: A. Wald (1945), Sequential tests of statistical hypotheses, Ann. Math. Stat. 16(2), 117-186.
 
 use std::collections::BTreeMap;
 
 use crate::model::Count;
-use crate::stats::special::real;
+use crate::stats::special::{ln_beta, real};
 
 /// ln of the odds at which a subset is taken to reproduce: wrongly at most once in 100.
 const LN_ACCEPT: f64 = 4.605_170_185_988_091;
@@ -22,6 +22,11 @@ const MOST_BACKGROUND: f64 = 0.3;
 const BACKGROUND_WEIGHT: f64 = 20.0;
 /// What the rate that was expected at the start weighs, in runs.
 const WEIGHT: f64 = 4.0;
+/// How often a sure cause shows.
+const SURE: f64 = 0.98;
+/// Probability that a cause is sure, over the rate that was expected. Most are: with much less, each rejection takes
+/// several runs of a long list; with much more, what fails now and then loses its members to single passes.
+const SURE_AT_FIRST: f64 = 1.1;
 /// Part of what an accepted subset showed that counts for the rate: others may reproduce at another one.
 const LEARNED: f64 = 0.5;
 
@@ -47,6 +52,8 @@ pub(super) struct Answers {
     background: f64,
     learned_failures: f64,
     learned_trials: f64,
+    /// Runs of subsets that were accepted, once each.
+    accepted: BTreeMap<Vec<u32>, Count>,
     /// Runs of subsets that were rejected, once each.
     rejected: BTreeMap<Vec<u32>, Count>,
     first_background: f64,
@@ -58,6 +65,7 @@ impl Answers {
             runs: BTreeMap::new(),
             expected: rate.clamp(0.05, 1.0),
             background: background.clamp(LEAST_BACKGROUND, MOST_BACKGROUND),
+            accepted: BTreeMap::new(),
             rejected: BTreeMap::new(),
             first_background: background,
             learned_failures: 0.0,
@@ -78,11 +86,13 @@ impl Answers {
     /// What was seen of a subset counts no longer: it was chosen because of it.
     pub(super) fn forget(&mut self, subset: &[u32]) {
         self.runs.remove(subset);
+        self.accepted.remove(subset);
     }
 
     /// Learns the rate from a subset that was accepted. One failure is left out: runs stop at one.
     pub(super) fn learn(&mut self, subset: &[u32]) {
         let seen = self.seen(subset);
+        self.accepted.insert(subset.to_vec(), seen);
         if seen.trials > 1 {
             self.learned_failures += LEARNED * real(seen.failures.saturating_sub(1));
             self.learned_trials += LEARNED * real(seen.trials - 1);
@@ -121,13 +131,34 @@ impl Answers {
         rate.max(3.0 * self.background).min(0.97)
     }
 
+    /// Probability that the cause is sure, given what the accepted subsets showed; the others are taken to fail at
+    /// rates spread around the expected one.
+    fn sure(&self) -> f64 {
+        let (mut failures, mut passes) = (0.0, 0.0);
+        for count in self.accepted.values() {
+            failures += real(count.failures);
+            passes += real(count.trials - count.failures);
+        }
+        let a = WEIGHT * self.expected;
+        let b = WEIGHT * (1.0 - self.expected) + 0.05;
+        let graded = ln_beta(a + failures, b + passes) - ln_beta(a, b);
+        let sure = failures * SURE.ln() + passes * (1.0 - SURE).ln();
+        let first = (SURE_AT_FIRST * self.expected).min(0.95);
+        let odds = first / (1.0 - first) * (sure - graded).exp();
+        odds / (1.0 + odds)
+    }
+
     /// Does the subset reproduce? `None` while its runs do not say.
     pub(super) fn judge(&self, subset: &[u32], rejection: Rejection) -> Option<bool> {
         let seen = self.seen(subset);
         let (f, s) = (real(seen.failures), real(seen.trials - seen.failures));
         let rate = self.rate(rejection);
-        let ln =
-            f * (rate / self.background).ln() + s * ((1.0 - rate) / (1.0 - self.background)).ln();
+        let sure = self.sure();
+        let reproduces = sure * SURE.powf(f) * (1.0 - SURE).powf(s)
+            + (1.0 - sure) * rate.powf(f) * (1.0 - rate).powf(s);
+        let ln = reproduces.max(f64::MIN_POSITIVE).ln()
+            - f * self.background.ln()
+            - s * (1.0 - self.background).ln();
         let reject = match rejection {
             Rejection::Passing => 0.05_f64.ln(),
             Rejection::Proof | Rejection::AfterFailure | Rejection::Whole => 0.01_f64.ln(),

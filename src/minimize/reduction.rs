@@ -16,6 +16,8 @@ use crate::stats::special::real;
 const FIRST_CEILING: usize = 16;
 /// Expected number of needed members before any is found: deletes half of the list at first.
 const NEEDED: f64 = 2.0;
+/// Deletions that fail in a row before the whole list, which failed once, has to fail again.
+const DOUBTS: u32 = 6;
 /// Needed for sure.
 const SURE: f64 = 0.999;
 
@@ -26,6 +28,10 @@ pub struct Start {
     pub list: Vec<u32>,
     /// How suspect each entry of `list` is, in any unit; all equal where nothing is known.
     pub weights: Vec<f64>,
+    /// Per entry of `list`, the probability that it is needed, `0.0..=1.0`. Empty where only the weights are known:
+    /// then the highest-ranked are tried first; else deletions start at the whole list.
+    #[serde(default)]
+    pub needed: Vec<f64>,
     /// How often the whole list is expected to fail, `0.0..=1.0`.
     pub rate: f64,
     /// How often the test fails alone, `0.0..=1.0`.
@@ -86,6 +92,10 @@ pub struct Reduction {
     kept: Vec<Vec<u32>>,
     /// Per place, the probability that it is needed.
     needed: Vec<f64>,
+    /// Did the list that it starts from fail again, or a part of it?
+    trusted: bool,
+    /// Deletions that failed since it was last sure that something reproduces.
+    doubts: u32,
     /// What the last step asked for.
     asked: Option<Vec<u32>>,
     runs: u32,
@@ -96,13 +106,18 @@ impl Reduction {
     /// Starts a reduction.
     ///
     /// # Panics
-    /// When `weights` is not as long as `list`.
+    /// When `weights` is not as long as `list`, or `needed` neither so long nor empty.
     #[must_use]
     pub fn new(start: Start) -> Self {
         assert_eq!(
             start.list.len(),
             start.weights.len(),
             "one weight per entry"
+        );
+        let knows = !start.needed.is_empty();
+        assert!(
+            !knows || start.needed.len() == start.list.len(),
+            "one probability per entry, or none"
         );
         let places = u32::try_from(start.list.len()).expect("a shard has fewer than 2^32 tests");
         let mut ranked: Vec<u32> = (0..places).collect();
@@ -118,6 +133,8 @@ impl Reduction {
         let all = start.list.len();
         let phase = if all == 0 {
             Phase::Ended(None)
+        } else if knows && all > 1 {
+            Phase::ThinOut
         } else if is_flat(&start.weights) {
             Phase::Verify {
                 size: all,
@@ -131,12 +148,22 @@ impl Reduction {
         };
         Self {
             answers: Answers::new(start.rate, start.background),
-            needed: vec![0.0; all],
+            needed: if knows {
+                start.needed.iter().map(|share| share.min(0.95)).collect()
+            } else {
+                vec![0.0; all]
+            },
+            kept: if knows && all > 1 {
+                vec![(0..places).collect()]
+            } else {
+                Vec::new()
+            },
             start,
             ranked,
             rank_of,
             phase,
-            kept: Vec::new(),
+            trusted: false,
+            doubts: 0,
             asked: None,
             runs: 0,
             executions: 0,
@@ -295,6 +322,7 @@ impl Reduction {
     /// Goes on from a subset that reproduces.
     fn keep(&mut self, subset: Vec<u32>) {
         self.answers.learn(&subset);
+        self.trusted = true;
         self.phase = if subset.len() > 1 {
             Phase::ThinOut
         } else {
@@ -309,6 +337,19 @@ impl Reduction {
             .last()
             .expect("thinning out starts from a subset")
             .clone();
+        if !self.trusted && self.doubts >= DOUBTS && kept.len() == self.ranked.len() {
+            match self.answers.judge(&kept, Rejection::Whole) {
+                None => return Some(kept),
+                Some(false) => {
+                    self.phase = Phase::Ended(None);
+                    return None;
+                }
+                Some(true) => {
+                    self.answers.learn(&kept);
+                    self.trusted = true;
+                }
+            }
+        }
         self.spread(&kept);
         let deleted = self.deletion(&kept);
         if deleted.is_empty() {
@@ -328,6 +369,7 @@ impl Reduction {
             None => return Some(rest),
             Some(true) => self.keep(rest),
             Some(false) => {
+                self.doubts += 1;
                 self.answers.learn_background(&rest);
                 self.one_is_needed(&deleted);
             }

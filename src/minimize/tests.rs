@@ -53,6 +53,7 @@ fn start(len: u32, high: &[u32], world: &World) -> Start {
         } else {
             (0..len).map(weight).collect()
         },
+        needed: Vec::new(),
         rate: world.rate,
         background: world.background,
         runs: 2000,
@@ -267,6 +268,7 @@ fn what_is_asked_keeps_the_order_of_the_list_and_names_the_callers_tests() {
     let mut reduction = Reduction::new(Start {
         list: list.clone(),
         weights: vec![1.0, 5.0, 1.0, 9.0, 2.0],
+        needed: Vec::new(),
         rate: 1.0,
         background: 0.0,
         runs: 100,
@@ -293,4 +295,38 @@ fn an_empty_list_has_nothing_to_reduce() {
         Reduction::new(start(0, &[], &world)).next_step(),
         NextStep::Done(None)
     );
+}
+
+/// Starts where the probabilities of being needed are known: high for those in `high`, low for the others.
+fn start_knowing(len: u32, high: &[u32], world: &World) -> Start {
+    let needed = |test: u32| if high.contains(&test) { 0.7 } else { 0.01 };
+    Start {
+        needed: (0..len).map(needed).collect(),
+        ..start(len, high, world)
+    }
+}
+
+#[test]
+fn reduction_that_knows_who_is_needed_tries_them_at_once() {
+    let world = World::sure(&[12, 70]);
+    let mut chance = Chance::new(41);
+    let right = reduce(start_knowing(200, &[12, 70], &world), &world, &mut chance);
+    let reduced = right.reduced.expect("12 and 70 make it fail");
+    assert_eq!((reduced.members, reduced.minimal), (vec![12, 70], true));
+    assert!(right.executions < 200, "{}", right.executions);
+    // Wrong probabilities cost runs, not the answer.
+    let wrong = reduce(start_knowing(200, &[5, 6, 7], &world), &world, &mut chance);
+    let reduced = wrong.reduced.expect("12 and 70 make it fail");
+    assert_eq!((reduced.members, reduced.minimal), (vec![12, 70], true));
+}
+
+#[test]
+fn reduction_that_knows_who_is_needed_doubts_a_list_that_does_not_fail_again() {
+    let world = World::noisy(&[], 0.0, 0.0);
+    let mut chance = Chance::new(42);
+    let mut start = start_knowing(200, &[12, 70], &world);
+    start.rate = 0.8;
+    let ended = reduce(start, &world, &mut chance);
+    assert_eq!(ended.reduced, None);
+    assert!(ended.executions < 5000, "{}", ended.executions);
 }

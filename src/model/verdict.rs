@@ -79,7 +79,7 @@ pub struct Group {
     pub adjacent: bool,
     /// Failures with the group, in certification blocks.
     pub with: Count,
-    /// Failures with a decoy group instead.
+    /// Failures with decoys instead: of the only member, or of each member in turn.
     pub with_decoy: Count,
     /// Failures without either.
     pub without: Count,

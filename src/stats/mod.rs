@@ -6,6 +6,7 @@
 //! - [`blocks`]: certification by randomised blocks of runs
 //! - [`model_x`]: bets on the orders that we drew ourselves; e-BH
 //! - [`tournament`]: Bayes factors of explanations, their priors
+//! - [`pairs`]: which tests are needed, one alone or two together
 //! - [`share`]: a prior over polluters that victims share
 //! - [`burst`], [`change`], [`mass`]: infrastructure nights, regressions, what was not seen yet
 //! - [`special`]: beta functions that are right at large shapes
@@ -22,6 +23,7 @@ pub(crate) mod chance;
 pub mod change;
 pub mod mass;
 pub mod model_x;
+pub mod pairs;
 pub mod rate;
 pub mod share;
 pub mod special;

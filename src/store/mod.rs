@@ -7,6 +7,7 @@
 mod backup;
 mod ballast;
 mod book;
+mod census;
 mod check;
 mod codec;
 mod desk;

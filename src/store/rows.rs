@@ -219,7 +219,8 @@ impl OutcomeCounts {
             .sum()
     }
 
-    pub(super) fn add(&mut self, outcome: Outcome, trials: u64) {
+    /// Adds trials with this outcome.
+    pub fn add(&mut self, outcome: Outcome, trials: u64) {
         self.0[Self::place(outcome)] += trials;
     }
 

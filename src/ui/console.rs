@@ -6,6 +6,8 @@ use std::io::{self, Write};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
+use super::escape;
+
 /// Columns assumed where output is no terminal: tables in logs and mails should fit too.
 const PLAIN_WIDTH: usize = 80;
 
@@ -125,7 +127,7 @@ impl Console {
     /// # Errors
     /// As [`Console::line`].
     pub fn json(&self, value: &serde_json::Value) -> io::Result<()> {
-        self.line(&value.to_string())
+        self.line(&escape::json_text(value))
     }
 
     /// Writes a message for people to stderr, unless quiet.

@@ -68,6 +68,7 @@ fn is_dangerous(character: char) -> bool {
                 | '\u{2060}'..='\u{206f}'
                 | '\u{feff}'
                 | '\u{fff9}'..='\u{fffb}'
+                | '\u{fffe}'..='\u{ffff}'
                 | '\u{e0000}'..='\u{e007f}'
         )
 }
@@ -85,6 +86,28 @@ pub fn json_bytes(bytes: &[u8]) -> Value {
         Ok(text) => Value::from(text),
         Err(_) => json!({ "b64": BASE64_STANDARD.encode(bytes) }),
     }
+}
+
+/// Returns a JSON value as text in one line that does not act on a terminal either: what [`terminal`] would escape
+/// becomes `\uXXXX`, so that readers of JSON get every character back.
+#[must_use]
+pub fn json_text(value: &Value) -> String {
+    let plain = value.to_string();
+    if !plain.contains(is_dangerous) {
+        return plain;
+    }
+    let mut safe = String::with_capacity(plain.len() + 64);
+    for character in plain.chars() {
+        if is_dangerous(character) {
+            // Only inside strings: the rest of the text is ours.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                push(&mut safe, format_args!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
 }
 
 /// Returns text whose characters XML 1.0 allows; the others become `\u{..}` or `\xNN`.
@@ -131,6 +154,15 @@ mod tests {
         let name = |bytes: &[u8]| json_name(&TestId::new(bytes).unwrap());
         assert_eq!(name(b"a\n\x1b"), json!("a\n\u{1b}"));
         assert_eq!(name(b"\xff\x00"), json!({ "b64": "/wA=" }));
+    }
+
+    #[test]
+    fn json_text_reads_back_and_does_not_act() {
+        let value = json!({"a\u{202e}": "b\u{9b}31m\u{e0041}\u{7f}\n\\u202e"});
+        let text = json_text(&value);
+        assert!(!text.contains(is_dangerous), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert_eq!(json_text(&json!({"é": [1]})), r#"{"é":[1]}"#);
     }
 
     #[test]

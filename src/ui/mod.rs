@@ -5,6 +5,8 @@
 
 mod console;
 pub mod escape;
+#[cfg(test)]
+pub(crate) mod hostile;
 mod progress;
 mod table;
 pub mod text;

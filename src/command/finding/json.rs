@@ -42,6 +42,7 @@ pub(in crate::command) fn flag(found: &Found, naming: Naming) -> Value {
         // Computed on natural iterations alone, by the report.
         "fragility": Value::Null,
         "signature": found.signature,
+        "owners": found.owners,
         "no_action": found.no_action.map(super::NoAction::word),
         "new": found.is_new,
     })

@@ -56,6 +56,14 @@ impl Cause<'_> {
         }
     }
 
+    /// How many tests it is about.
+    fn tests(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Shared { victims, .. } => victims.len(),
+        }
+    }
+
     /// The flag whose token stands for the cause.
     fn example(&self) -> &Found {
         match self {
@@ -82,11 +90,7 @@ pub(in crate::command) fn lines(
     let mut lines = Vec::new();
     if !open.is_empty() {
         let causes = by_cause(&open);
-        lines.push(format!(
-            "certified: {}, {}",
-            text::plural(open.len() as u64, "flaky test"),
-            text::plural(causes.len() as u64, "cause"),
-        ));
+        lines.push(format!("certified: {}", counted(&causes)));
         lines.extend(certified(&causes, names, columns, extent));
     }
     for (title, some) in [
@@ -148,8 +152,39 @@ fn by_cause<'a>(found: &[&'a Found]) -> Vec<Cause<'a>> {
             }
         });
     }
-    causes.sort_by_key(|cause| (std::cmp::Reverse(cause.failures()), cause.example().name()));
+    causes.sort_by_key(|cause| {
+        let example = cause.example();
+        (
+            example.always_fails(),
+            std::cmp::Reverse(cause.failures()),
+            example.name(),
+        )
+    });
     causes
+}
+
+/// Counts flaky tests with their causes; what always fails is not flaky, and counted apart.
+fn counted(causes: &[Cause<'_>]) -> String {
+    let always = causes
+        .iter()
+        .filter(|cause| cause.example().always_fails())
+        .count();
+    let flaky: usize = causes.iter().map(Cause::tests).sum::<usize>() - always;
+    let mut parts = Vec::new();
+    if flaky > 0 {
+        parts.push(format!(
+            "{}, {}",
+            text::plural(flaky as u64, "flaky test"),
+            text::plural((causes.len() - always) as u64, "cause"),
+        ));
+    }
+    if always > 0 {
+        parts.push(format!(
+            "{} broken from the start",
+            text::plural(always as u64, "test")
+        ));
+    }
+    parts.join("; ")
 }
 
 /// The groups that decide over a test; cleaners only undo what others did.

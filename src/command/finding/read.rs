@@ -12,6 +12,7 @@ use crate::{
     model::{Count, HuntKind, ListDigest, SuiteId, TestId, UnixMillis, Verdict},
     plan::{Row, Token},
     store::{self, AnalysisRow, FlagRow, Reader, RevisionId, StoreError},
+    suite::{Checkout, Owners},
 };
 
 /// All flags of a suite.
@@ -25,6 +26,8 @@ pub(in crate::command) struct Board {
     pub(in crate::command) attempts: u64,
     /// How the analysis stood when it last looked.
     pub(in crate::command) analysis: Option<AnalysisRow>,
+    /// Why nobody is known to own a test, where there is a CODEOWNERS file that cannot be used.
+    pub(in crate::command) owners_unknown: Option<String>,
 }
 
 /// Counts the certified flags that need action, without all that stands beside them: `status` has 50 ms.
@@ -61,7 +64,7 @@ pub(in crate::command) fn board(
 ) -> Result<Board, StoreError> {
     let suite = settings.suite.id;
     let tests = tests(suite, reader)?;
-    let desk = Desk::of(suite, reader, &tests, since)?;
+    let desk = Desk::of(settings, reader, &tests, since)?;
     let analysis = reader.analysis(suite)?;
     let mut found = Vec::new();
     for row in reader.flags(suite, UnixMillis(i64::MIN))? {
@@ -85,17 +88,19 @@ pub(in crate::command) fn board(
         (
             found.flag.test.is_none(),
             found.certainty(),
+            found.always_fails(),
             std::cmp::Reverse(found.flag.soak.failures),
             found.name(),
         )
     });
     let attempts = reader.attempts(suite)?;
-    drop(desk);
+    let owners_unknown = desk.owners_unknown;
     Ok(Board {
         tests,
         found,
         attempts,
         analysis,
+        owners_unknown,
     })
 }
 
@@ -121,6 +126,10 @@ pub(in crate::command) struct Desk<'a> {
     newest_hunt: Option<i64>,
     since: Option<UnixMillis>,
     lists: RefCell<BTreeMap<RevisionId, ListDigest>>,
+    checkout: Checkout,
+    owners: Owners,
+    /// Why nobody is known to own a test, where there is a CODEOWNERS file that cannot be used.
+    pub(in crate::command) owners_unknown: Option<String>,
 }
 
 impl<'a> Desk<'a> {
@@ -129,11 +138,17 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// When the database cannot be read.
     pub(in crate::command) fn of(
-        suite: SuiteId,
+        settings: &Settings,
         reader: &'a Reader,
         tests: &'a [TestId],
         since: Option<UnixMillis>,
     ) -> Result<Self, StoreError> {
+        let suite = settings.suite.id;
+        let checkout = Checkout::of(&settings.suite.root);
+        let (owners, owners_unknown) = match checkout.owners() {
+            Ok(owners) => (owners, None),
+            Err(error) => (Owners::default(), Some(because(&error))),
+        };
         Ok(Self {
             suite,
             reader,
@@ -145,6 +160,9 @@ impl<'a> Desk<'a> {
                 .map(|hunt| hunt.id),
             since,
             lists: RefCell::default(),
+            checkout,
+            owners,
+            owners_unknown,
         })
     }
 
@@ -184,6 +202,11 @@ impl<'a> Desk<'a> {
             last: row.last_seen.as_ref().map(Seen::of),
             token,
             signature: row.last_seen.and_then(|seen| seen.signature),
+            owners: row
+                .flag
+                .test
+                .as_ref()
+                .map_or_else(Vec::new, |test| self.owners_of(test)),
             no_action,
             is_new,
             flag: row.flag,
@@ -207,9 +230,16 @@ impl<'a> Desk<'a> {
             last: last.as_ref().map(Seen::of),
             token: token.map(|token| token.to_string()),
             signature: last.and_then(|seen| seen.signature),
+            owners: self.owners_of(test),
             no_action: (!self.present.contains(test)).then_some(NoAction::Gone),
             ..Found::of_test(test, &self.names.handle(test), soak)
         })
+    }
+
+    /// Returns who looks after a test's file.
+    pub(in crate::command) fn owners_of(&self, test: &TestId) -> Vec<String> {
+        let file = self.checkout.file_of(test);
+        file.map_or_else(Vec::new, |file| self.owners.of(&file).to_vec())
     }
 
     /// Returns the token of the order in which a test failed: of its shard, or of what was left of it after a crash
@@ -235,6 +265,14 @@ impl<'a> Desk<'a> {
             self.database,
         ))
     }
+}
+
+/// Returns an error with its cause, as one sentence.
+fn because(error: &dyn std::error::Error) -> String {
+    let cause = error
+        .source()
+        .map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
 }
 
 impl Seen {

@@ -211,13 +211,14 @@ pub(in crate::command) fn reach(reach: Reach) -> &'static str {
 /// Returns how often to repeat a recipe, and why.
 pub(in crate::command) fn repeats(recipe: &Recipe) -> String {
     let again = text::plural(recipe.repeat.into(), "run");
+    let show = if recipe.repeat == 1 { "shows" } else { "show" };
     let worst = if recipe.repeat_at_worst > recipe.repeat {
         format!(" (at worst {})", text::count(recipe.repeat_at_worst.into()))
     } else {
         String::new()
     };
     format!(
-        "failed {}; {again} show it at least once with 95 %{worst}",
+        "failed {}; {again} {show} it at least once with 95 %{worst}",
         fraction(recipe.seen),
     )
 }

@@ -91,7 +91,12 @@ fn alternatives(groups: &[&Group]) -> String {
         .take(NAMED)
         .map(|group| {
             let members: Vec<String> = group.members.iter().map(named).collect();
-            members.join(" with ")
+            let place = if group.adjacent {
+                " directly before it"
+            } else {
+                ""
+            };
+            format!("{}{place}", members.join(" with "))
         })
         .collect();
     if groups.len() > NAMED {
@@ -208,6 +213,22 @@ pub(super) mod tests {
             sentence(&flag),
             "od-victim t::victim after t::a with t::b or t::d cleaned by t::c and 2 other causes not named yet"
         );
+    }
+
+    #[test]
+    fn sentence_says_which_must_end_directly_before() {
+        let mut flag = flag("t::brittle", Verdict::OdBrittle);
+        flag.groups = vec![
+            group(Role::StateSetter, &["t::a"]),
+            group(Role::StateSetter, &["t::b"]),
+        ];
+        let anywhere = sentence(&flag);
+        flag.groups[0].adjacent = true;
+        assert_eq!(
+            sentence(&flag),
+            "od-brittle t::brittle unless after t::a directly before it or t::b"
+        );
+        assert_ne!(anywhere, sentence(&flag));
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub(super) struct Card {
     pub(super) occasions: Vec<Occasion>,
     /// Share of all ordered pairs of the suite that ran in that order in one process.
     pub(super) pair_coverage: Option<f64>,
+    /// Who looks after its file.
+    pub(super) owners: Vec<String>,
+    /// Why that is not known, where there is a CODEOWNERS file that cannot be used.
+    pub(super) owners_unknown: Option<String>,
 }
 
 /// One recorded failure.
@@ -73,7 +77,7 @@ impl Card {
         };
         let analysis = reader.analysis(suite)?;
         let mut flags = reader.flags_of(suite, &test)?.into_iter();
-        let desk = Desk::of(suite, reader, &tests, None)?;
+        let desk = Desk::of(settings, reader, &tests, None)?;
         let suspicion = analysis.as_ref().and_then(|analysis| {
             let mut suspected = analysis.suspected.iter();
             suspected.find(|one| one.test == test).cloned()
@@ -105,6 +109,8 @@ impl Card {
             asked: asked.iter().map(|row| Asked::of(&row.recorded())).collect(),
             occasions: occasions.collect::<Result<_, StoreError>>()?,
             pair_coverage: analysis.map(|analysis| analysis.pair_coverage),
+            owners: desk.owners_of(&test),
+            owners_unknown: desk.owners_unknown,
             tests,
             test,
         })
@@ -159,6 +165,7 @@ impl Card {
             answer["verdict"] = Value::Null;
         }
         answer["schema"] = json!(SCHEMA);
+        answer["owners"] = json!(self.owners);
         answer["failure_rate"] = shape::count(self.soak);
         answer["upper_bound"] = json!(self.bound());
         answer["pair_coverage"] = json!(self.pair_coverage);

@@ -14,6 +14,8 @@ use crate::{
 const QUESTIONS: usize = 12;
 /// Explanations and sentences that are listed.
 const LISTED: usize = 6;
+/// Columns for the owners: what a heading leaves of 80.
+const OWNERS: usize = 71;
 
 /// Lines with a heading on the left of the first.
 #[derive(Default)]
@@ -43,6 +45,7 @@ pub(super) fn lines(card: &Card) -> Vec<String> {
         card.handle,
         escape::terminal(card.test.as_bytes())
     ));
+    owners(&mut lines, card);
     verdict(&mut lines, card);
     counts(&mut lines, card);
     if let Some(found) = &card.found {
@@ -102,6 +105,18 @@ pub(super) fn lines(card: &Card) -> Vec<String> {
         }),
     );
     lines.0
+}
+
+fn owners(lines: &mut Lines, card: &Card) {
+    if let Some(why) = &card.owners_unknown {
+        lines.one(
+            "owner",
+            format!("not known: {}", escape::terminal(why.as_bytes())),
+        );
+    } else if !card.owners.is_empty() {
+        let owners = escape::terminal(card.owners.join(" ").as_bytes());
+        lines.one("owner", text::elide_middle(&owners, OWNERS));
+    }
 }
 
 fn verdict(lines: &mut Lines, card: &Card) {

@@ -1,26 +1,24 @@
-//! From a search to a certificate, and from one certified group to the next: alternatives, groups that are needed
-//! together, cleaners, separators, where the state lives.
+//! From a search to a certificate, and from one certified group to the next: alternatives, cleaners, separators,
+//! where the state lives.
 
-use super::{ATTEMPTS, Facts, Plan, at_most};
+use super::{Facts, Plan, at_most};
 use crate::{
     diagnose::{
         case::Claim,
         ledger::Evidence,
-        question::{Conclusion, Inquiry, Ranking},
+        question::{Conclusion, Inquiry},
         ranking,
-        setup::{Locate, Reduce, Search, Separate, Setup, Wanted},
+        setup::{Locate, Search, Separate, Setup, Wanted},
     },
-    minimize,
     model::{Question, Role},
 };
 
-/// Tests in a failing order beyond which a reduction is not tried: it would take thousands of executions.
-const LONGEST_ORDER: usize = 30_000;
-
-/// Probability from which a cleaner is searched for.
+/// Probability from which a cleaner is searched for ...
 const CLEANER_FROM: f64 = 0.5;
-/// Probes that a reduction may spend.
-const REDUCTION_RUNS: u32 = 300;
+/// ... and where the effect showed nearly always in blocks, so that a pass needs a reason.
+const CLEANER_FROM_SURE: f64 = 0.1;
+/// From this rate on it showed nearly always.
+const SURE: f64 = 0.9;
 
 impl Facts<'_> {
     /// Certifies what the latest search or reduction found, if that is still to be done.
@@ -44,7 +42,7 @@ impl Facts<'_> {
         // What was found last, unless it was put to the test since.
         for inquiry in self.case.closed.iter().rev() {
             if inquiry.question == question {
-                return None;
+                return self.certify_rest(inquiry);
             }
             if let Some((group, before)) = found(inquiry) {
                 return self.certify(question, group, before);
@@ -53,102 +51,15 @@ impl Facts<'_> {
         None
     }
 
-    /// The smallest part of a run that showed the effect, among runs that no known group explains.
-    pub(super) fn reduce(&self, residual: &Evidence, passes: bool, known: usize) -> Option<Plan> {
-        let again = |inquiry: &Inquiry| {
-            matches!(&inquiry.opening.setup, Setup::Reduce(reduce) if reduce.passes == passes)
-                && !matches!(inquiry.conclusion, Some(Conclusion::Found(_)))
-        };
-        let half_again =
-            |inquiry: &Inquiry| 2 * self.soak.failures >= 3 * inquiry.opening.seen.failures.max(1);
-        let wanted = if passes {
-            Wanted::Setter
-        } else {
-            Wanted::Polluter
-        };
-        let soon = self.case.last(again).is_some_and(|last| !half_again(last));
-        if soon || self.failed_attempts(wanted) >= ATTEMPTS {
+    /// Certifies what is left of a group of which one member turned out not to be needed.
+    fn certify_rest(&self, inquiry: &Inquiry) -> Option<Plan> {
+        let Some(Conclusion::Spare(_, spare)) = inquiry.conclusion else {
             return None;
-        }
-        let all = self.ledger.runs(self.victim);
-        let (_, at) = residual
-            .runs
-            .iter()
-            .filter(|run| run.failed != passes && run.rank > 0)
-            .filter_map(|run| {
-                let at = all.iter().position(|other| other.segment == run.segment)?;
-                Some((run.rank, at))
-            })
-            .min()?;
-        let order: Vec<u32> = self
-            .ledger
-            .prefix(self.victim, at)
-            .into_iter()
-            .filter(|test| {
-                *test != self.victim
-                    && self.universe.present[*test as usize]
-                    && !self.deadly[*test as usize]
-            })
-            .collect();
-        if order.is_empty() || order.len() > LONGEST_ORDER {
-            return None;
-        }
-        let role = if passes {
-            Role::StateSetter
-        } else {
-            Role::Polluter
         };
-        let search = Search {
-            wanted,
-            known: if known == 0 {
-                Vec::new()
-            } else {
-                self.case.groups(role)
-            },
-            first: Vec::new(),
-            runs: 0,
-            executions: 0,
-        };
-        let weights = self.passive(&search).weights;
-        let weights: Vec<f64> = order
-            .iter()
-            .map(|test| weights.get(*test as usize).copied().unwrap_or(0.0))
-            .collect();
-        let alone = self.case.alone;
-        #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
-        let background = (alone.failures as f64 + 0.05) / (alone.trials as f64 + 1.0);
-        let background = if passes { 1.0 - background } else { background };
-        let cost = self.cost_of(&order) * 8.0 + 60.0 * self.cost_of(&[]);
-        let start = minimize::Start {
-            list: (0..).take(order.len()).collect(),
-            weights,
-            rate: 0.8,
-            background: background.clamp(0.0, 0.2),
-            runs: REDUCTION_RUNS,
-            executions: 6 * order.len() as u64 + 2000,
-        };
-        Some(self.plan(
-            Question::Reduce,
-            false,
-            Setup::Reduce(Reduce {
-                order,
-                passes,
-                start,
-            }),
-            cost,
-        ))
-    }
-
-    /// The ranking by recorded runs alone: probes of single tests speak against each member of a group.
-    pub(super) fn passive(&self, search: &Search<u32>) -> Ranking {
-        ranking::Source {
-            universe: self.universe,
-            ledger: self.ledger,
-            tables: self.tables,
-            victim: self.victim,
-            shots: &[],
-        }
-        .rank(search)
+        let group = inquiry.treated_group()?.iter().copied();
+        let rest = group.filter(|member| *member != spare).collect();
+        let before = inquiry.opening.setup.certify()?.before.clone();
+        self.certify(inquiry.question, rest, before)
     }
 
     /// What is still to be asked about certified groups of a role.
@@ -248,7 +159,7 @@ impl Facts<'_> {
             }
         }
         let cleaning = self.ledger.cleaning(self.victim, &claim.group);
-        if !self.suspects_a_cleaner(&cleaning, &known) {
+        if !self.suspects_a_cleaner(claim, &cleaning, &known) {
             return None;
         }
         // After a polluter that acts only directly before the victim, any test at all would be its cleaner.
@@ -270,7 +181,12 @@ impl Facts<'_> {
     }
 
     /// Does a cleaner fit the recorded passes after the group better than chance, where no known cleaner explains them?
-    fn suspects_a_cleaner(&self, cleaning: &Evidence, known: &[Vec<u32>]) -> bool {
+    fn suspects_a_cleaner(&self, claim: &Claim, cleaning: &Evidence, known: &[Vec<u32>]) -> bool {
+        let from = if Self::effect_rate(claim) >= SURE {
+            CLEANER_FROM_SURE
+        } else {
+            CLEANER_FROM
+        };
         let all = self.ledger.runs(self.victim);
         let (polluter, cleaners) = known.split_first().expect("the polluter comes first");
         let unexplained = cleaning.runs.iter().filter(|run| !run.failed).any(|run| {
@@ -292,7 +208,7 @@ impl Facts<'_> {
                     executions: 0,
                 })
                 .family
-                >= CLEANER_FROM
+                >= from
     }
 
     /// Does the state reach the next process of the same container?

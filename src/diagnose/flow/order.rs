@@ -6,7 +6,7 @@ use crate::{
         ledger::{Evidence, Family, Posterior},
         observation::Levels,
         question::{Conclusion, Inquiry},
-        setup::{Certify, Search, Setup, Treatment, Wanted},
+        setup::{Certify, Search, Setup, Stand, Treatment, Wanted},
     },
     model::{Count, Question, Role},
     stats::{BlocksOpening, Direction, Kind},
@@ -144,6 +144,7 @@ pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
             treatment: Treatment::Twice,
             before: Vec::new(),
             pool,
+            decoys: Stand::ForAll,
             blocks: facts.blocks(
                 Kind::ThreeArm,
                 Direction::Fails,
@@ -173,6 +174,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     let rest = !polluters.is_empty();
     let mut ideas: Vec<(f64, Idea)> = vec![
         (if rest { 1.0 } else { predecessor }, Idea::Search),
+        (if rest { 1.0 } else { predecessor }, Idea::Reduce),
         (share(&posterior, Family::Environment), Idea::Level),
         (share(&posterior, Family::Adjacent), Idea::Adjacent),
         (share(&posterior, Family::Overlap), Idea::Beside),
@@ -189,6 +191,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
             Idea::Search if share >= SEARCH_FROM => {
                 facts.search(Wanted::Polluter, polluters.to_vec(), Vec::new())
             }
+            Idea::Reduce if share >= SEARCH_FROM => reduce_searched(facts, evidence, polluters),
             Idea::Adjacent if share >= CHEAP_FROM => {
                 let best = posterior.best.adjacent?;
                 facts.search(Wanted::Polluter, polluters.to_vec(), vec![best])
@@ -198,6 +201,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
             Idea::Amount if share >= SEARCH_FROM => many(facts, posterior.best.position?),
             Idea::Alone if share >= NOTHING_FROM => longer_alone(facts, evidence),
             Idea::Search
+            | Idea::Reduce
             | Idea::Adjacent
             | Idea::Level
             | Idea::Beside
@@ -223,6 +227,7 @@ fn nobody_first(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
 #[derive(Clone, Copy, Debug)]
 enum Idea {
     Search,
+    Reduce,
     Level,
     Adjacent,
     Beside,
@@ -239,13 +244,16 @@ fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) 
             .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first))
             .flatten()
     };
+    reduce_searched(facts, evidence, polluters)
+        .or_else(|| pairs(direct))
+        .or_else(|| longer_alone(facts, evidence))
+}
+
+/// A reduction, once a search found nothing.
+fn reduce_searched(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
     let searched = |inquiry: &Inquiry| matches!(&inquiry.opening.setup, Setup::Search(it) if it.wanted == Wanted::Polluter);
-    if facts.case.last(searched).is_some()
-        && let Some(plan) = facts.reduce(evidence, false, polluters.len())
-    {
-        return Some(plan);
-    }
-    pairs(direct).or_else(|| longer_alone(facts, evidence))
+    facts.case.last(searched)?;
+    facts.reduce(evidence, false, polluters.len())
 }
 
 /// Longer isolation: would it have failed alone by now, were its usual rate that of failing alone?
@@ -325,6 +333,7 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
             treatment: Treatment::Many { many, few, avoid },
             before: Vec::new(),
             pool: Vec::new(),
+            decoys: Stand::ForAll,
             // Many fillers may hold a group by chance: what they do must be as sure as in the recorded runs.
             blocks: BlocksOpening {
                 limit: at_most(12.0 / (high * high), BLOCKS),
@@ -449,6 +458,7 @@ pub(super) fn certify_level(
             },
             before: Vec::new(),
             pool: Vec::new(),
+            decoys: Stand::ForAll,
             blocks: BlocksOpening {
                 limit: LEVEL_BLOCKS,
                 ..blocks
@@ -482,6 +492,7 @@ pub(super) fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
             treatment: Treatment::Beside(test),
             before: Vec::new(),
             pool,
+            decoys: Stand::ForAll,
             blocks: facts.blocks(
                 Kind::ThreeArm,
                 Direction::Fails,

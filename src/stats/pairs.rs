@@ -1,0 +1,224 @@
+//! How probable it is that each of some candidates is needed, where one of them or two together are the cause: all
+//! singles and all pairs are weighed by what ran before the test and whether the effect showed. Passes of runs that
+//! held only one of two say nothing against a pair, where a ranking of single tests counts them against both.
+
+use super::special::{ln_sum, real};
+
+/// Rates at which a cause shows, with their prior probabilities: nearly always, often, seldom.
+const RATES: [(f64, f64); 3] = [(0.98, 0.7), (0.6, 0.2), (0.25, 0.1)];
+/// How often the effect shows without the cause, at least: another cause may exist.
+const LEAST_BACKGROUND: f64 = 0.02;
+/// Part of what a member weighs that does not depend on the evidence: three may be needed, the model may be wrong.
+const FLAT: f64 = 0.1;
+/// Candidates that are weighed in pairs, at most: their number squared is the work.
+const MOST: usize = 600;
+
+/// One run, as far as candidates go.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Places of the candidates that ran before the test; any order.
+    pub candidates: Vec<u32>,
+    /// Did the effect show?
+    pub effect: bool,
+}
+
+/// Returns, for each of `count` candidates, the probability that it is needed, `0.0..=1.0`. They add up to between 1
+/// and 2, as far as the evidence speaks for one or for two; all are alike where there is no evidence.
+///
+/// `background` is how often the effect shows without the cause, `0.0..=1.0`.
+#[must_use]
+pub fn needed(count: usize, runs: &[Held], background: f64) -> Vec<f64> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let rows = Rows::new(count, runs);
+    let scores = rows.scores(background);
+    let singles: Vec<f64> = (0..count)
+        .map(|place| scores.of(rows.held(place, place)))
+        .collect();
+    let mut ranked: Vec<usize> = (0..count).collect();
+    // A member of a pair ran before every effect of that pair: by those first, then by how it does alone.
+    ranked.sort_by(|&a, &b| {
+        let effects = |place: usize| rows.held(place, place).0;
+        let by_single = singles[b].total_cmp(&singles[a]);
+        effects(b).cmp(&effects(a)).then(by_single).then(a.cmp(&b))
+    });
+    ranked.truncate(MOST);
+    let pairs = real((ranked.len() * ranked.len().saturating_sub(1) / 2) as u64).max(1.0);
+    let (ln_single, ln_pair) = ((0.5 / real(count as u64)).ln(), (0.5 / pairs).ln());
+    let mut all: Vec<f64> = singles.iter().map(|score| score + ln_single).collect();
+    for (at, &a) in ranked.iter().enumerate() {
+        for &b in &ranked[at + 1..] {
+            all.push(scores.of(rows.held(a, b)) + ln_pair);
+        }
+    }
+    let total = ln_sum(&all);
+    let flat = FLAT * 2.0 / real(count as u64);
+    let mut needed: Vec<f64> = all[..count]
+        .iter()
+        .map(|score| (score - total).exp())
+        .collect();
+    let mut next = count;
+    for (at, &a) in ranked.iter().enumerate() {
+        for &b in &ranked[at + 1..] {
+            let share = (all[next] - total).exp();
+            needed[a] += share;
+            needed[b] += share;
+            next += 1;
+        }
+    }
+    needed
+        .into_iter()
+        .map(|share| ((1.0 - FLAT) * share + flat).min(1.0))
+        .collect()
+}
+
+/// Which runs held which candidate, one bit per run: those that showed the effect, then the others.
+struct Rows {
+    bits: Vec<u64>,
+    words: usize,
+    /// Words that belong to runs that showed the effect.
+    shown_words: usize,
+    shown: u32,
+    others: u32,
+}
+
+/// ln of the likelihood by how many runs with and without the effect held a cause.
+struct Scores {
+    table: Vec<f64>,
+    others: u32,
+}
+
+impl Rows {
+    fn new(count: usize, runs: &[Held]) -> Self {
+        let shown = runs.iter().filter(|run| run.effect).count();
+        let others = runs.len() - shown;
+        let shown_words = shown.div_ceil(64);
+        let words = shown_words + others.div_ceil(64);
+        let mut bits = vec![0; count * words];
+        let (mut next_shown, mut next_other) = (0, 64 * shown_words);
+        for run in runs {
+            let next = if run.effect {
+                &mut next_shown
+            } else {
+                &mut next_other
+            };
+            for &place in &run.candidates {
+                bits[place as usize * words + *next / 64] |= 1 << (*next % 64);
+            }
+            *next += 1;
+        }
+        let number = |runs: usize| u32::try_from(runs).expect("runs fit 32 bits");
+        Self {
+            bits,
+            words,
+            shown_words,
+            shown: number(shown),
+            others: number(others),
+        }
+    }
+
+    /// Runs with the effect, and without, that held both.
+    fn held(&self, a: usize, b: usize) -> (u32, u32) {
+        let row = |place: usize| &self.bits[place * self.words..(place + 1) * self.words];
+        let (mut shown, mut others) = (0, 0);
+        for (word, (x, y)) in row(a).iter().zip(row(b)).enumerate() {
+            let both = (x & y).count_ones();
+            if word < self.shown_words {
+                shown += both;
+            } else {
+                others += both;
+            }
+        }
+        (shown, others)
+    }
+
+    fn scores(&self, background: f64) -> Scores {
+        let background = background.clamp(LEAST_BACKGROUND, 0.5);
+        let mut table = Vec::new();
+        for shown in 0..=self.shown {
+            for others in 0..=self.others {
+                let held: Vec<f64> = RATES
+                    .iter()
+                    .map(|(rate, prior): &(f64, f64)| {
+                        prior.ln()
+                            + f64::from(shown) * rate.ln()
+                            + f64::from(others) * (1.0 - rate).ln()
+                    })
+                    .collect();
+                table.push(
+                    ln_sum(&held)
+                        + f64::from(self.shown - shown) * background.ln()
+                        + f64::from(self.others - others) * (1.0 - background).ln(),
+                );
+            }
+        }
+        Scores {
+            table,
+            others: self.others,
+        }
+    }
+}
+
+impl Scores {
+    fn of(&self, (shown, others): (u32, u32)) -> f64 {
+        self.table[shown as usize * (self.others as usize + 1) + others as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::chance::Chance;
+
+    /// Runs of `count` candidates, each with probability one half; the effect shows if all of `cause` ran.
+    fn runs(count: u32, cause: &[u32], rate: f64, number: usize, chance: &mut Chance) -> Vec<Held> {
+        (0..number)
+            .map(|_| {
+                let candidates: Vec<u32> = (0..count).filter(|_| chance.happens(0.5)).collect();
+                let held = cause.iter().all(|test| candidates.contains(test));
+                Held {
+                    effect: held && chance.happens(rate),
+                    candidates,
+                }
+            })
+            .collect()
+    }
+
+    fn best(needed: &[f64], count: usize) -> Vec<usize> {
+        let mut ranked: Vec<usize> = (0..needed.len()).collect();
+        ranked.sort_by(|&a, &b| needed[b].total_cmp(&needed[a]));
+        let mut best = ranked[..count].to_vec();
+        best.sort_unstable();
+        best
+    }
+
+    #[test]
+    fn needed_finds_two_together_that_singles_hide() {
+        let mut chance = Chance::new(7);
+        for _ in 0..20 {
+            let needed = needed(40, &runs(40, &[3, 17], 1.0, 60, &mut chance), 0.01);
+            assert_eq!(best(&needed, 2), [3, 17]);
+            assert!(needed[3] > 0.8 && needed[17] > 0.8, "{needed:?}");
+            let sum: f64 = needed.iter().sum();
+            assert!((1.0..=2.01).contains(&sum), "{sum}");
+        }
+    }
+
+    #[test]
+    fn needed_finds_one_also_where_it_shows_now_and_then() {
+        let mut chance = Chance::new(8);
+        for _ in 0..20 {
+            let needed = needed(40, &runs(40, &[5], 0.5, 120, &mut chance), 0.01);
+            assert_eq!(best(&needed, 1), [5]);
+        }
+    }
+
+    #[test]
+    fn needed_says_nothing_without_runs() {
+        let needed = needed(50, &[], 0.01);
+        assert!(needed.iter().all(|share| (share - needed[0]).abs() < 1e-9));
+        assert!((0.02..0.04).contains(&needed[0]), "{}", needed[0]);
+        assert!(super::needed(0, &[], 0.01).is_empty());
+    }
+}
