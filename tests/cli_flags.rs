@@ -236,6 +236,7 @@ fn flags_answers_in_its_json_shape() {
             "e_value",
             "fragility",
             "signature",
+            "owners",
         ] {
             assert!(flag.get(field).is_some(), "no `{field}` in {flag:#}");
         }

@@ -68,6 +68,13 @@ CREATE TABLE question (
 ) STRICT;
 CREATE INDEX question_of_victim ON question (victim_id, suite_id);
 
+-- What a question came to, where that does not follow from the answers to its probes alone: `{"found": [names]}`,
+-- `"not-found"` or `"impossible"`. It was judged once, by what was known then.
+CREATE TABLE conclusion (
+    question_id INTEGER PRIMARY KEY REFERENCES question (id),
+    body        TEXT NOT NULL CHECK (json_valid(body))
+) STRICT;
+
 -- One probe, beside its shard. One that was not answered may be planned again under the same place; the newest
 -- is meant.
 CREATE TABLE probe (

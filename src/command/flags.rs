@@ -51,7 +51,8 @@ pub(super) fn run(
         .map_or(ExitCode::Fine, |_| ExitCode::Finding))
 }
 
-/// Is there a certified flag of this kind that needs action?
+/// Is there a certified flag of this kind that needs action? New is what the board marks as new: its test was first
+/// certified by the newest hunt, however often that was killed and resumed, or in the time that was asked for.
 pub(super) fn matches(which: FailOn, found: &[Found]) -> bool {
     let mut open = found.iter().filter(|found| found.needs_action());
     match which {

@@ -4,6 +4,7 @@ mod analysis;
 mod cage;
 mod desk;
 mod evidence;
+mod herald;
 mod hooks;
 mod news;
 mod opening;
@@ -16,9 +17,10 @@ pub(super) use opening::{lease, recorded_config, register};
 use std::sync::Arc;
 
 use self::{
-    analysis::{Analysis, CanaryState, Findings, Herald, Voice},
+    analysis::Analysis,
     cage::CageStart,
     desk::DeskStart,
+    herald::{CanaryState, Herald, Voice},
     hooks::{Hook, Hooks},
     opening::{Goal, Opened, open},
     soak::{dispatch, prune},
@@ -26,6 +28,8 @@ use self::{
 };
 use super::{
     Context, factors,
+    finding::read,
+    flags,
     session::Listed,
     stopping::{Ending, Stopping, block_on},
     stream::Stream,
@@ -33,7 +37,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    cli::{FailOn, HuntArgs},
+    cli::HuntArgs,
     config::Settings,
     diagnose::Policy,
     error::{ExitCode, Failure},
@@ -128,10 +132,13 @@ async fn with_store(
     )
     .await;
     let complete = source.stream.open.counters.read().0;
-    let (voice, findings) = source.close().await;
+    let (voice, closed) = source.close().await;
     let hooks = voice.expect("the suite's analysis has a voice").hooks;
-    let ended = dispatched.and_then(|dispatched| Ok((dispatched, findings?)));
-    let ((dispatched, disk), findings) = match ended {
+    let ended = dispatched.and_then(|dispatched| {
+        closed?;
+        Ok(dispatched)
+    });
+    let (dispatched, disk) = match ended {
         Ok(ended) => ended,
         Err(failure) => {
             let (state, why) = (HuntState::Failed, Some(failure.message()));
@@ -163,12 +170,17 @@ async fn with_store(
     let facts = summary::facts(settings, &reader, hunt.id)?;
     hooks.stop(|| facts.clone()).await;
     summary::show(context, settings, &reader, hunt.id, arguments.json, reason)?;
-    answer(
-        settings,
-        dispatched,
-        disk,
-        judged(code, arguments.fail_on, findings),
-    )
+    let found = match arguments.fail_on {
+        // What `flags` would say of the same record: its marks and this code have one source.
+        Some(which) => flags::matches(which, &read::board(settings, &reader, None)?.found),
+        None => false,
+    };
+    let code = if found && code == ExitCode::Fine {
+        ExitCode::Finding
+    } else {
+        code
+    };
+    answer(settings, dispatched, disk, code)
 }
 
 /// How flags are told: on stderr, and to the user's own programs.
@@ -219,20 +231,6 @@ fn analyse(
         },
     };
     Analysis::start(desk, herald, stream.writer.clone())
-}
-
-/// A hunt that went well is a finding when it was asked to be one.
-fn judged(code: ExitCode, fail_on: Option<FailOn>, findings: Findings) -> ExitCode {
-    let found = match fail_on {
-        None => 0,
-        Some(FailOn::New) => findings.new,
-        Some(FailOn::Any) => findings.all,
-    };
-    if code == ExitCode::Fine && found > 0 {
-        ExitCode::Finding
-    } else {
-        code
-    }
 }
 
 /// What the process says at its end: what stopped a hunt against its will is an error.

@@ -4,12 +4,11 @@
 mod answer;
 mod inquiry;
 mod notes;
+mod typed;
 
 use std::{
     collections::BTreeMap,
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
-    path::Path,
+    ffi::OsStr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -20,6 +19,7 @@ use self::{
     answer::Answer,
     inquiry::{Book, Files, Inquiry, State},
     notes::Notes,
+    typed::Subject,
 };
 use super::{
     Context, factors,
@@ -41,72 +41,13 @@ use crate::{
     error::{ExitCode, Failure},
     execute::{Dispatch, Dispatched, Event, MemoryRecorder, StoreRecorder},
     model::{Clock, HuntKind, HuntState, SystemClock, TestId},
-    plan::{ALGORITHM, HuntNonce, MasterSeed, Tests, Token},
+    plan::{ALGORITHM, HuntNonce, MasterSeed, Tests},
     store::{Cursor, HuntStart, OpenOptions, Reader, RevisionId, StoreError, Writer},
     ui::escape,
 };
 
 /// How long a minimisation takes without `--limit`.
 const LIMIT: Duration = Duration::from_mins(30);
-/// Longest file of names that is read.
-const MOST_BYTES: u64 = 128 << 20;
-
-/// What to begin with.
-enum Subject {
-    Token(Token),
-    /// Names in their order.
-    Order(Vec<TestId>),
-    Test(OsString),
-}
-
-impl Subject {
-    fn of(arguments: &MinimizeArgs, folder: &Path) -> Result<Self, Failure> {
-        if let Some(file) = &arguments.order {
-            return Ok(Self::Order(names_in(&folder.join(file))?));
-        }
-        let typed = arguments
-            .subject
-            .as_ref()
-            .expect("the command line has one of the two");
-        let looks_like_token = typed.to_str().filter(|text| {
-            let text = text.trim_start().to_ascii_lowercase();
-            text.starts_with("sk") && text.contains('_') && !text.contains("::")
-        });
-        match looks_like_token {
-            Some(text) => Ok(Self::Token(replay::parsed(text)?)),
-            None => Ok(Self::Test(typed.clone())),
-        }
-    }
-}
-
-/// Reads a file with a name a line.
-fn names_in(path: &Path) -> Result<Vec<TestId>, Failure> {
-    use std::io::Read;
-    let shown = escape::terminal(path.as_os_str().as_bytes());
-    let unreadable = |error: std::io::Error| {
-        Failure::new(ExitCode::Usage, format!("cannot read `{shown}`: {error}"))
-    };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .map_err(unreadable)?
-        .take(MOST_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    let lines = bytes.split(|byte| *byte == b'\n');
-    let names: Vec<TestId> = lines
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.is_empty())
-        .map(TestId::new)
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::new(ExitCode::Usage, format!("in `{shown}`: {error}")))?;
-    if names.is_empty() {
-        return Err(
-            Failure::new(ExitCode::Usage, format!("`{shown}` names no test"))
-                .hint("write a test's name a line, the failing test last"),
-        );
-    }
-    Ok(names)
-}
 
 /// Minimises.
 ///

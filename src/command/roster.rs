@@ -153,6 +153,7 @@ impl Roster {
                     )
                 })
                 .collect(),
+            concluded: recorded.concluded.clone(),
         }
     }
 }
@@ -243,8 +244,10 @@ mod tests {
             id: QuestionId(3),
             opened: opened.clone(),
             probes: vec![(probe(&["a1", "b2"], &["b1"]), Some(reply))],
+            concluded: Some("not-found".into()),
         };
         let known = roster.question(&recorded);
+        assert_eq!(known.concluded, recorded.concluded);
         let (asked, answered) = &known.probes[0];
         assert_eq!(answered.as_ref().unwrap().died_in, Some(3));
         let batch = Batch {

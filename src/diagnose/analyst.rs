@@ -11,7 +11,7 @@ use super::{
     flow::{Facts, Plan},
     ledger::Ledger,
     observation::{FactorDomain, Observation, Universe},
-    question::{Inquiry, NextStep, View},
+    question::{Conclusion, Inquiry, NextStep, View},
     ranking::Source,
     setup::{Opening, Search},
     strays::Strays,
@@ -108,6 +108,8 @@ pub struct Analyst {
     /// Single polluters that are certified, with how many tests each pollutes.
     polluters: BTreeMap<u32, u32>,
     systemic: Vec<Flag>,
+    /// What questions came to that is not taken away yet.
+    concluded: Vec<(QuestionId, serde_json::Value)>,
     /// Is the soak over?
     pressing: bool,
 }
@@ -158,6 +160,7 @@ impl Analyst {
             time: Time::default(),
             polluters: BTreeMap::new(),
             systemic: Vec::new(),
+            concluded: Vec::new(),
             pressing: false,
         }
     }
@@ -199,7 +202,7 @@ impl Analyst {
 
     /// Gives back the questions of earlier processes, after all their observations.
     pub fn restore(&mut self, questions: Vec<Recorded<u32>>) {
-        let mut by_victim: BTreeMap<u32, Vec<Inquiry>> = BTreeMap::new();
+        let mut by_victim: BTreeMap<u32, Vec<(Inquiry, Option<Conclusion>)>> = BTreeMap::new();
         for recorded in questions {
             self.next_question = self.next_question.max(recorded.id.0 + 1);
             self.attempts += u64::from(recorded.opened.attempt);
@@ -212,13 +215,16 @@ impl Analyst {
             let (id, question) = (recorded.id, opened.question);
             let mut inquiry = Inquiry::new(id, victim, question, opened.attempt, opening);
             inquiry.probes = recorded.probes;
+            let concluded = recorded.concluded.as_ref();
+            let concluded = concluded.and_then(|it| Conclusion::from_json(it, &self.index));
             self.about.insert(id, victim);
-            by_victim.entry(victim).or_default().push(inquiry);
+            let recorded = by_victim.entry(victim).or_default();
+            recorded.push((inquiry, concluded));
         }
         for (victim, mut inquiries) in by_victim {
-            inquiries.sort_by_key(|inquiry| inquiry.id);
+            inquiries.sort_by_key(|(inquiry, _)| inquiry.id);
             let last = inquiries.len() - 1;
-            for (place, mut inquiry) in inquiries.into_iter().enumerate() {
+            for (place, (mut inquiry, concluded)) in inquiries.into_iter().enumerate() {
                 let desk = self.cases.entry(victim).or_default();
                 for (probe, reply) in &inquiry.probes {
                     if let Some(reply) = reply {
@@ -230,12 +236,20 @@ impl Analyst {
                     }
                 }
                 inquiry.catch_up();
+                if concluded.is_some() && !inquiry.waits() {
+                    inquiry.conclusion = concluded;
+                    desk.case.closed.push(inquiry);
+                    continue;
+                }
                 desk.handed = inquiry.probes.len();
                 desk.case.open = Some(inquiry);
                 self.proceed(victim);
                 let desk = self.cases.entry(victim).or_default();
                 if let Some(mut unfinished) = desk.case.open.take_if(|_| place < last) {
                     unfinished.give_up();
+                    let conclusion = unfinished.conclusion.as_ref();
+                    let judged = conclusion.and_then(|it| it.to_json(&self.universe.names));
+                    self.concluded.extend(judged.map(|it| (unfinished.id, it)));
                     desk.case.closed.push(unfinished);
                 }
             }
@@ -321,6 +335,12 @@ impl Analyst {
         self.note_polluters(victim);
         self.look(victim);
         self.refresh(victim).into_iter().collect()
+    }
+
+    /// Takes away what recorded questions came to since, where that does not follow from the replies alone. It is to
+    /// be recorded before any later batch.
+    pub fn take_concluded(&mut self) -> Vec<(QuestionId, serde_json::Value)> {
+        std::mem::take(&mut self.concluded)
     }
 
     /// Returns what is claimed now of every test that ever failed, systemic flags first, by fragility. It follows from
@@ -520,7 +540,11 @@ impl Analyst {
             } else {
                 Some(self.step(&mut inquiry, &desk.case))
             };
-            if let Some(NextStep::Done(_)) = step {
+            if let Some(NextStep::Done(conclusion)) = step {
+                let judged = conclusion.to_json(&self.universe.names);
+                // One that came to its end without a probe was never recorded.
+                let judged = judged.filter(|_| !inquiry.probes.is_empty());
+                self.concluded.extend(judged.map(|it| (inquiry.id, it)));
                 desk.case.closed.push(inquiry);
             } else {
                 desk.case.open = Some(inquiry);

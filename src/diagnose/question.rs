@@ -6,10 +6,12 @@
 //! - [`certify`]: three-arm blocks
 //! - [`after`]: what is asked about a certified group
 //! - [`reduce`]: the smallest part of a failing order
+//! - [`judged`]: what is recorded of a conclusion
 
 mod after;
 mod alone;
 mod certify;
+mod judged;
 mod reduce;
 mod search;
 

@@ -6,6 +6,7 @@ mod suite;
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use suite::{Rule, Scene, Suite, VICTIM, policy, universe};
 
 use super::Analyst;
@@ -195,6 +196,56 @@ fn a_killed_hunt_says_the_same_and_goes_on() {
 }
 
 #[test]
+fn a_hunt_that_is_killed_again_and_again_judges_each_question_once() {
+    // The suite checks that nothing is judged twice.
+    let mut suite = Suite::new(
+        |scene| f64::from(u8::from(ran(scene, 3) || ran(scene, 20))),
+        2,
+    );
+    let flag = suite.ask(25, true).said();
+    assert_eq!(
+        groups(&flag, Role::Polluter),
+        [["t03"], ["t20"]],
+        "{flag:?}"
+    );
+    let judged = suite.recorded.iter().filter(|it| it.concluded.is_some());
+    assert!(judged.count() >= 2, "{:?}", suite.recorded);
+}
+
+#[test]
+fn what_a_search_came_to_holds_whatever_its_ranking_says_later() {
+    let mut suite = Suite::new(|scene| f64::from(u8::from(ran(scene, 3))), 1);
+    let search = 'soak: loop {
+        suite.soak();
+        while let Some(next) = suite.analyst.propose() {
+            suite.run(&next);
+            let recorded = &suite.recorded[next.question.0 as usize];
+            let found_nothing =
+                next.probes[0].question == Question::Search && recorded.concluded.is_none();
+            if found_nothing {
+                break 'soak next.question;
+            }
+        }
+    };
+    let next = |suite: &Suite| {
+        let mut resumed = suite.resumed();
+        let batch = resumed
+            .propose_for(VICTIM)
+            .expect("there is something to ask");
+        (batch.question, resumed.take_concluded())
+    };
+    let (question, judged) = next(&suite);
+    assert_eq!(question, search, "an open search goes on");
+    assert_eq!(judged, []);
+    for concluded in [json!("not-found"), json!({ "found": ["t20"] })] {
+        suite.recorded[search.0 as usize].concluded = Some(concluded);
+        let (question, judged) = next(&suite);
+        assert!(question > search);
+        assert_eq!(judged, [], "it is judged already");
+    }
+}
+
+#[test]
 fn a_block_cut_in_two_by_a_kill_is_completed() {
     let rule: Rule = |scene| f64::from(u8::from(ran(scene, 3)));
     let mut suite = Suite::new(rule, 1);
@@ -217,6 +268,7 @@ fn a_block_cut_in_two_by_a_kill_is_completed() {
         id: batch.question,
         opened,
         probes: vec![(batch.probes[0].clone(), None)],
+        concluded: None,
     });
     let mut resumed = suite.resumed();
     assert!(

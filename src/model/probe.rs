@@ -131,6 +131,8 @@ pub struct Recorded<T = TestId> {
     pub opened: Opened,
     /// Its probes and their replies.
     pub probes: Vec<(Probe<T>, Option<Reply<T>>)>,
+    /// What it came to, as the analyst put it, where that does not follow from the replies alone.
+    pub concluded: Option<serde_json::Value>,
 }
 
 /// A test that the passive evidence accuses at the moment of looking: may vanish, is no certificate.

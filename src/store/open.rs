@@ -1,9 +1,11 @@
 //! Opening: what kind of file it is, settings, schema steps. A file that is not ours to write is left as it is.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{DirBuilder, File};
-use std::io::Read;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -294,19 +296,35 @@ fn e_text(error: &StoreError) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
+/// Files whose headers were read, by device and inode. They are never closed: when a process closes any handle of a file,
+/// all its locks on that file are gone, those of `SQLite` too. Another program would then take itself for the last
+/// one at the database, and remove the write-ahead log under a living hunt.
+static READ: Mutex<BTreeMap<(u64, u64), File>> = Mutex::new(BTreeMap::new());
+
 /// Reads the 100 bytes of a database header; `None` when there is no file, or an empty one.
 fn read_header(path: &Path) -> Result<Option<[u8; 100]>, StoreError> {
     let fail = |e| StoreError::io(path, e);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
+    let found = match path.metadata() {
+        Ok(found) => found,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(fail(e)),
     };
-    let mut bytes = Vec::new();
-    Read::by_ref(&mut file)
-        .take(100)
-        .read_to_end(&mut bytes)
-        .map_err(fail)?;
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = match read.entry((found.dev(), found.ino())) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(entry) => entry.insert(File::open(path).map_err(fail)?),
+    };
+    let mut bytes = vec![0; 100];
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], length as u64) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(fail(e)),
+        }
+    }
+    bytes.truncate(length);
     if bytes.is_empty() {
         return Ok(None);
     }

@@ -60,6 +60,8 @@ pub struct QuestionRow {
     pub hunt: i64,
     /// Revision it was opened on.
     pub revision: RevisionId,
+    /// What it came to, as the analyst put it, where that does not follow from the replies alone.
+    pub concluded: Option<serde_json::Value>,
     /// Its probes in order.
     pub probes: Vec<ProbeRow>,
 }
@@ -102,6 +104,7 @@ impl QuestionRow {
             probes: probes
                 .map(|row| (row.probe.clone(), row.reply.clone()))
                 .collect(),
+            concluded: self.concluded.clone(),
         }
     }
 
@@ -284,6 +287,24 @@ pub(super) fn answer(
     Ok(())
 }
 
+/// Writes what a question of the suite of a hunt came to, once.
+pub(super) fn conclude(
+    connection: &Connection,
+    hunt: i64,
+    question: QuestionId,
+    concluded: &serde_json::Value,
+) -> Result<(), StoreError> {
+    let number = i64::from(question.0);
+    let values = named_params! {
+        ":hunt_id": hunt, ":number": number, ":body": concluded.to_string(),
+    };
+    book::one_row(
+        sql::INSERT_CONCLUSION.run(connection, values)?,
+        "question",
+        number,
+    )
+}
+
 /// Number of trials that the last attempt at a probe recorded.
 pub(super) fn answered_trials(connection: &Connection, shard: i64) -> Result<i64, StoreError> {
     let id = named_params! { ":shard_id": shard };
@@ -397,6 +418,7 @@ fn question(row: &Row) -> rusqlite::Result<(i64, QuestionRow)> {
         at: UnixMillis(row.get("opened_ms")?),
         hunt: row.get("hunt_id")?,
         revision: RevisionId(row.get("revision_id")?),
+        concluded: json_or_null(row, "concluded")?,
         probes: Vec::new(),
     };
     Ok((row.get("id")?, question))
@@ -443,6 +465,14 @@ fn reply(row: &Row, answer: Answer) -> rusqlite::Result<Reply> {
 pub(super) fn json<T: DeserializeOwned>(row: &Row, column: &str) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|e| FromSqlError::other(e).into())
+}
+
+/// Reads JSON that may be missing.
+fn json_or_null<T: DeserializeOwned>(row: &Row, column: &str) -> rusqlite::Result<Option<T>> {
+    match row.get::<_, Option<String>>(column)? {
+        None => Ok(None),
+        Some(_) => json(row, column).map(Some),
+    }
 }
 
 /// Writes what has no map whose keys are no text, so it cannot fail.

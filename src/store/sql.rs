@@ -190,6 +190,7 @@ queries! {
     INSERT_LIST_ENTRY = "insert_list_entry",
     INSERT_PROBE = "insert_probe",
     INSERT_PROBE_BESIDE = "insert_probe_beside",
+    INSERT_CONCLUSION = "insert_conclusion",
     INSERT_QUESTION = "insert_question",
     INSERT_REVISION = "insert_revision",
     INSERT_SEGMENT = "insert_segment",

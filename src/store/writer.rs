@@ -21,8 +21,8 @@ use super::open::{self, OpenOptions, StartReport};
 use super::rows::{HuntRow, HuntStart, LeaseStart, RevisionId, RevisionStart};
 use super::{AnalysisRow, FlagStart, ProbeBatch, flags, probes, segments, sql};
 use crate::model::{
-    EventRecord, HuntState, Reply, SegmentClose, SegmentOpen, ShardPlan, ShardState, TestId,
-    TrialRecord, UnixMillis,
+    EventRecord, HuntState, QuestionId, Reply, SegmentClose, SegmentOpen, ShardPlan, ShardState,
+    TestId, TrialRecord, UnixMillis,
 };
 
 /// Commands that may wait for the thread; beyond it callers wait, so a slow disk cannot fill the memory.
@@ -239,6 +239,20 @@ impl Writer {
     pub async fn answer_probe(&self, shard: i64, reply: &Reply) -> Result<(), StoreError> {
         let reply = reply.clone();
         self.work(move |c, books| probes::answer(c, &mut books.names, shard, &reply))
+            .await
+    }
+
+    /// Commits what a question of the hunt's suite came to, once.
+    ///
+    /// # Errors
+    /// As [`Writer::begin_hunt`].
+    pub async fn conclude(
+        &self,
+        hunt: i64,
+        question: QuestionId,
+        concluded: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        self.work(move |c, _| probes::conclude(c, hunt, question, &concluded))
             .await
     }
 

@@ -1,12 +1,14 @@
 //! Whole hunts that find out why: certified flags as `expected.toml` says, questions that survive a kill, hooks.
 
-use std::fs;
+use std::fs::{self, File};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::World;
 use crate::support::truth::{Cause, Truth};
+
+const VICTIM: &str = "test_first.py::test_victim";
 
 /// Makes a world whose hunts go on until every question is answered.
 fn curious(fixture: &str) -> World {
@@ -96,7 +98,7 @@ fn file_through_which_a_polluter_acts_is_told_with_its_flag() {
     ];
     let ended = world.expect(0, &hunt);
     explained(&world, "leaves_file", &ended.stderr);
-    let shown = world.json(&["show", "test_first.py::test_victim"]);
+    let shown = world.json(&["show", VICTIM]);
     assert_eq!(shown["reach"], "container", "{shown}");
     let files: Vec<&str> = shown["files_left"]
         .as_array()
@@ -105,12 +107,52 @@ fn file_through_which_a_polluter_acts_is_told_with_its_flag() {
         .map(|file| file.as_str().unwrap())
         .collect();
     assert_eq!(files, ["/tmp/leaves_file.lock"]);
-    let said = world.expect(0, &["show", "test_first.py::test_victim"]);
+    let said = world.expect(0, &["show", VICTIM]);
     assert!(
         said.stdout.contains("/tmp/leaves_file.lock"),
         "{}",
         said.stdout
     );
+}
+
+/// Only one of these may run on a machine at a time: what they fight for is the machine's.
+fn alone_on_this_machine() -> File {
+    let lock = File::create(std::env::temp_dir().join("soakhound-takes-queues.lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+#[test]
+fn test_that_disturbs_another_container_is_certified_and_its_token_replays_elsewhere() {
+    let _machine = alone_on_this_machine();
+    let world = curious("takes_queues");
+    let hunt = |iterations| {
+        let arguments = ["--workers", "2", "--seed", "3", "--iterations", iterations];
+        world.expect(0, &[&["hunt"], &arguments[..]].concat())
+    };
+    hunt("25");
+    assert_eq!(
+        Cause::flagged(&world).get(VICTIM).map(|it| &*it.verdict),
+        None
+    );
+    // Its blocks have to lie an hour apart: so much older is all that was recorded.
+    world.rows("UPDATE probe SET hours = hours - 1.5 WHERE hours > 0");
+    world.rows(
+        "UPDATE segment SET started_ms = started_ms - 5400000, ended_ms = ended_ms - 5400000",
+    );
+    let ended = hunt("26");
+    explained(&world, "takes_queues", &ended.stderr);
+    let token = world.json(&["show", VICTIM])["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(token.starts_with("sk1x_"), "{token}");
+    let file = world.aside("repro.json");
+    let file = file.to_str().unwrap();
+    world.expect(0, &["export", "--repro", &token, "--out", file]);
+    let elsewhere = World::of("takes_queues");
+    let replayed = elsewhere.expect(1, &["replay", "--from", file, "--repeat", "auto"]);
+    assert!(replayed.stdout.contains(VICTIM), "{}", replayed.stdout);
 }
 
 #[test]
@@ -129,7 +171,7 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
         "--on-flag",
         &on_flag,
         "--fail-on",
-        "any",
+        "new",
     ];
     let answered = "SELECT count(*) FROM probe WHERE answer IS NOT NULL AND kind = 3";
     let mut killed = world.start(&hunt);
@@ -158,6 +200,8 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
         );
         assert_eq!(world.rows(&now), [answer], "an answer is for ever");
     }
+    let marked = world.expect(1, &["flags", "--fail-on", "new"]);
+    assert!(marked.stdout.contains("NEW test_"), "{}", marked.stdout);
     let text = fs::read_to_string(told).unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last["verdict"], "od-victim");
@@ -165,6 +209,18 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
     let token = last["token"].as_str().unwrap();
     ended.assert_says(&[&format!("replay {token} --repeat auto")]);
     world.expect(1, &["replay", token, "--repeat", "auto"]);
+    // What another hunt finds again is not new to it.
+    let later = [
+        "hunt",
+        "--new",
+        "--iterations",
+        "1",
+        "--probe-limit",
+        "0",
+        "--fail-on",
+    ];
+    world.expect(0, &[&later[..], &["new"]].concat());
+    world.expect(1, &[&later[..], &["any"]].concat());
 }
 
 #[test]

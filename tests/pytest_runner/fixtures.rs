@@ -35,6 +35,8 @@ struct Truth {
     state_setters: Vec<Vec<String>>,
     #[serde(default)]
     cleaners: Vec<Vec<String>>,
+    #[serde(default)]
+    neighbours: Vec<Vec<String>>,
 }
 
 impl Truth {
@@ -139,6 +141,7 @@ fn every_expected_word_is_known() {
         "nod",
         "od-victim",
         "od-brittle",
+        "interference",
         "position",
     ];
     for name in names() {
@@ -156,6 +159,10 @@ fn every_expected_word_is_known() {
             assert_eq!(
                 !truth.state_setters.is_empty(),
                 verdict == Some("od-brittle")
+            );
+            assert_eq!(
+                !truth.neighbours.is_empty(),
+                verdict == Some("interference")
             );
         }
     }

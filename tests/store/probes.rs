@@ -152,6 +152,7 @@ fn a_question_is_read_back_as_it_was_opened_planned_and_answered() {
         id: QuestionId(0),
         opened: opened(),
         probes: vec![(treated, Some(showed)), (alone(), None)],
+        concluded: None,
     };
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].recorded(), recorded);
@@ -171,6 +172,23 @@ fn a_question_is_read_back_as_it_was_opened_planned_and_answered() {
     assert_eq!(reader.attempts(suite().id()).unwrap(), 1);
     assert_eq!(reader.questions_of(suite().id(), &names[3]).unwrap(), found);
     assert_eq!(reader.questions_of(suite().id(), &names[0]).unwrap(), []);
+    it.assert_sound();
+}
+
+#[test]
+fn what_a_question_came_to_is_kept() {
+    let it = Fixture::new(4);
+    let batch = batch(&it, 0, vec![(0, 0, alone())]);
+    it.wait(it.writer.plan_probes(&batch)).unwrap();
+    let found = serde_json::json!({ "found": ["a"] });
+    let conclude = |number| {
+        it.writer
+            .conclude(batch.hunt, QuestionId(number), found.clone())
+    };
+    it.wait(conclude(0)).unwrap();
+    assert_eq!(questions(&it)[0].concluded, Some(found.clone()));
+    assert_eq!(questions(&it)[0].recorded().concluded, Some(found.clone()));
+    assert!(it.wait(conclude(1)).is_err(), "nobody asked that");
     it.assert_sound();
 }
 

@@ -20,10 +20,11 @@ pub(crate) struct Cause {
 }
 
 /// Roles by their word, with their key in the file.
-const ROLES: [(&str, &str); 3] = [
+const ROLES: [(&str, &str); 4] = [
     ("polluter", "polluters"),
     ("state-setter", "state_setters"),
     ("cleaner", "cleaners"),
+    ("neighbour", "neighbours"),
 ];
 
 impl Truth {

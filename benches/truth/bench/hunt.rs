@@ -185,6 +185,7 @@ struct Asked {
     opened: Opened,
     victim: u32,
     probes: Vec<(Probe<u32>, Option<Reply<u32>>)>,
+    concluded: Option<serde_json::Value>,
 }
 
 /// One call that the analyst got, so that a new one can get it again.
@@ -366,6 +367,7 @@ impl<'a> Hunt<'a> {
                 opened,
                 victim,
                 probes: Vec::new(),
+                concluded: None,
             };
             let known = self.questions.insert(batch.question, asked);
             assert!(known.is_none(), "{:?} is opened twice", batch.question);
@@ -812,10 +814,15 @@ impl<'a> Hunt<'a> {
                 }
             }
         }
+        for (question, concluded) in self.analyst.take_concluded() {
+            let asked = self.questions.get_mut(&question).expect("it was asked");
+            asked.concluded = Some(concluded);
+        }
         let recorded = self.questions.iter().map(|(id, asked)| Recorded {
             id: *id,
             opened: asked.opened.clone(),
             probes: asked.probes.clone(),
+            concluded: asked.concluded.clone(),
         });
         analyst.restore(recorded.collect());
         let before = std::mem::replace(&mut self.analyst, analyst);

@@ -92,7 +92,7 @@ fn annotation(listing: &Listing, kind: Kind, found: &Found) -> String {
         "::{} {}::{}\n",
         kind.word(),
         properties.join(","),
-        message(&sentences(found).join("\n"))
+        message(&sentences(found, found.flag.soak).join("\n"))
     )
 }
 
@@ -118,7 +118,10 @@ fn log(listing: &Listing) -> String {
             let line = escape::terminal(line.as_bytes());
             format!("last failure: {line}")
         });
-        for line in sentences(found).into_iter().chain(signature) {
+        for line in sentences(found, found.flag.soak)
+            .into_iter()
+            .chain(signature)
+        {
             writeln!(log, "        {line}").expect("a string takes all");
         }
     }

@@ -67,14 +67,14 @@ fn status(tested: &Tested, found: Option<&Found>) -> TestCaseStatus {
         let mut status = TestCaseStatus::non_success(kind(tested.last.as_ref()));
         status.set_type(kind_word(tested.last.as_ref()));
         status.set_message(headline(tested, found));
-        status.set_description(description(tested.last.as_ref(), found));
+        status.set_description(description(tested, found));
         return status;
     }
     if count.failures > 0 {
         let mut rerun = TestRerun::new(kind(tested.last.as_ref()));
         rerun.set_type(kind_word(tested.last.as_ref()));
         rerun.set_message(headline(tested, found));
-        rerun.set_description(description(tested.last.as_ref(), found));
+        rerun.set_description(description(tested, found));
         let mut status = TestCaseStatus::success();
         status.add_rerun(rerun);
         return status;
@@ -114,8 +114,10 @@ fn headline(tested: &Tested, found: Option<&Found>) -> String {
 }
 
 /// What the flag says, then the beginning and the end of the last failure's text.
-fn description(last: Option<&Failing>, found: Option<&Found>) -> String {
-    let mut lines = found.map_or_else(Vec::new, sentences);
+fn description(tested: &Tested, found: Option<&Found>) -> String {
+    let said = |found| sentences(found, tested.count());
+    let mut lines = found.map_or_else(Vec::new, said);
+    let last = tested.last.as_ref();
     if let Some(last) = last.filter(|last| !last.detail.is_empty()) {
         if !lines.is_empty() {
             lines.push(String::new());

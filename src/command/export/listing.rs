@@ -178,9 +178,9 @@ pub(super) fn certainty(found: &Found) -> &'static str {
     }
 }
 
-/// Returns what a flag says, a sentence a line: the claim, its cause, how often it failed, what replays it. Names come
-/// out escaped for a terminal.
-pub(super) fn sentences(found: &Found) -> Vec<String> {
+/// Returns what a flag says, a sentence a line: the claim, its cause, how often it failed (by this count), what replays
+/// it. Names come out escaped for a terminal.
+pub(super) fn sentences(found: &Found, count: Count) -> Vec<String> {
     let flag = &found.flag;
     let mut lines = vec![format!(
         "{}, {}: {}",
@@ -207,8 +207,8 @@ pub(super) fn sentences(found: &Found) -> Vec<String> {
             }
         }
     }
-    if flag.soak.trials > 0 {
-        lines.push(format!("failed {}", words::counted(flag.soak)));
+    if count.trials > 0 {
+        lines.push(format!("failed {}", words::counted(count)));
     }
     if let Some(why) = found.no_action {
         lines.push(format!("no action needed: {}", why.meaning()));

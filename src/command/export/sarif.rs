@@ -136,7 +136,7 @@ fn result(listing: &Listing, found: &Found) -> Value {
         "note"
     };
     let mut text = vec![found.name()];
-    text.extend(sentences(found));
+    text.extend(sentences(found, found.flag.soak));
     let mut result = json!({
         "ruleId": rule_id(verdict),
         "ruleIndex": index,

@@ -429,6 +429,13 @@ fn junit_tells_flaky_from_broken_and_skipped() {
         assert!(document.contains(part), "lacks {part}:\n{document}");
     }
     assert_eq!(document.matches("<flakyFailure").count(), 1);
+    // What the flag counted when it was raised is not what these hunts show.
+    listing.found[0].flag.soak = Count {
+        failures: 2,
+        trials: 7,
+    };
+    let counted = junit::render(&listing).unwrap();
+    assert!(!counted.contains("failed 2 of 7"), "{counted}");
     // A certified regression is broken, whatever it showed before.
     listing.found[0].flag.verdict = Verdict::Broken;
     let document = junit::render(&listing).unwrap();

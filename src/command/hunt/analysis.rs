@@ -3,14 +3,14 @@
 //! announces flags.
 
 use std::{
-    fmt::Write as _,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
@@ -18,15 +18,13 @@ use tokio::{
 };
 
 use super::{
-    desk::{Desk, DeskStart, Keep, Raised},
-    hooks::Hooks,
-    news,
+    desk::{Desk, DeskStart, Keep},
+    herald::{Herald, Voice},
 };
 use crate::{
-    command::{again::Again, roster::Asked},
+    command::roster::Asked,
     model::{Clock, Flag, Probe, QuestionId, Reply, SystemClock, TestId},
-    store::{CanaryRow, FlagStart, PlannedProbe, RevisionId, StoreError, Writer},
-    ui::Console,
+    store::{PlannedProbe, StoreError, Writer},
 };
 
 /// Time between two writings of how the analysis stands. `status` and `show` read it; each costs one commit.
@@ -38,9 +36,11 @@ const IN_FLIGHT: usize = 2;
 /// Longest that open questions may take, in seconds: more would overflow the clock.
 const LONGEST: f64 = 1e9;
 
-/// What the stream tells.
+/// What the stream tells. However far the analysis lags behind, no more of it waits than one word of what is closed, one
+/// of the end, and one for each probe in flight, of which there are few.
 enum Told {
-    /// Another iteration is closed behind the watermark.
+    /// Iterations are closed behind the watermark. All that are closed by the time it is heard are looked at, so it is
+    /// said again only once it was heard.
     Closed,
     /// A probe is over and its shard closed.
     Ended(Box<Over>),
@@ -57,15 +57,6 @@ pub(super) struct Over {
     pub(super) probe: Probe<TestId>,
 }
 
-/// What is known at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Findings {
-    /// Tests with a certified flag that this process raised first.
-    pub(super) new: u64,
-    /// Tests with a certified flag.
-    pub(super) all: u64,
-}
-
 impl Over {
     pub(super) fn of(shard: i64, question: QuestionId, planned: PlannedProbe) -> Self {
         Self {
@@ -77,44 +68,11 @@ impl Over {
     }
 }
 
-/// How the canary stands: written by its own analysis, read by that of the suite.
-#[derive(Clone, Debug, Default)]
-pub(super) struct CanaryState(Arc<Mutex<Option<CanaryRow>>>);
-
-impl CanaryState {
-    /// Starts with what an earlier process knew.
-    pub(super) fn known(row: Option<CanaryRow>) -> Self {
-        Self(Arc::new(Mutex::new(row)))
-    }
-
-    fn row(&self) -> MutexGuard<'_, Option<CanaryRow>> {
-        // It is replaced as a whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Who raises flags.
-pub(super) struct Herald {
-    pub(super) hunt: i64,
-    pub(super) revision: RevisionId,
-    pub(super) workers: u16,
-    /// How they are told; `None` for the canary, whose flags are nobody's business.
-    pub(super) voice: Option<Voice>,
-    pub(super) canary: CanaryState,
-}
-
-/// How flags are told.
-pub(super) struct Voice {
-    /// Name of the suite.
-    pub(super) suite: String,
-    pub(super) console: Console,
-    pub(super) again: Again,
-    pub(super) hooks: Hooks,
-}
-
 /// The end of the analysis that the stream holds.
 pub(super) struct Analysis {
     told: mpsc::UnboundedSender<Told>,
+    /// Does [`Told::Closed`] wait to be heard?
+    closed: Arc<AtomicBool>,
     batches: mpsc::UnboundedReceiver<Asked>,
     rests: watch::Receiver<bool>,
     failed: Arc<OnceLock<StoreError>>,
@@ -122,7 +80,7 @@ pub(super) struct Analysis {
     pub(super) flags: Arc<AtomicU64>,
     /// Rung when there is a batch, and when there will be none.
     pub(super) wake: Arc<Notify>,
-    task: JoinHandle<(Option<Voice>, Result<Findings, StoreError>)>,
+    task: JoinHandle<(Option<Voice>, Result<(), StoreError>)>,
 }
 
 impl Analysis {
@@ -133,6 +91,7 @@ impl Analysis {
         let (rest, rests) = watch::channel(false);
         let (wake, failed) = (Arc::new(Notify::new()), Arc::new(OnceLock::new()));
         let flags = Arc::new(AtomicU64::new(0));
+        let closed = Arc::new(AtomicBool::new(false));
         let room = IN_FLIGHT * usize::from(herald.workers);
         let thinker = Thinker {
             herald,
@@ -141,6 +100,7 @@ impl Analysis {
             rest,
             wake: Arc::clone(&wake),
             flags: Arc::clone(&flags),
+            closed: Arc::clone(&closed),
             room,
             in_flight: 0,
             until: None,
@@ -150,6 +110,7 @@ impl Analysis {
         let task = tokio::spawn(thinker.run(desk, hears, broken));
         Self {
             told,
+            closed,
             batches,
             rests,
             failed,
@@ -172,7 +133,9 @@ impl Analysis {
 
     /// Says that another iteration is closed behind the watermark.
     pub(super) fn closed(&self) {
-        self.tell(Told::Closed);
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.tell(Told::Closed);
+        }
     }
 
     /// Says that a probe is over.
@@ -191,7 +154,7 @@ impl Analysis {
     }
 
     /// Waits until everything that was told is thought through and recorded.
-    pub(super) async fn close(self) -> (Option<Voice>, Result<Findings, StoreError>) {
+    pub(super) async fn close(self) -> (Option<Voice>, Result<(), StoreError>) {
         let Self { told, task, .. } = self;
         drop(told);
         task.await.expect("the analysis does not panic")
@@ -211,6 +174,7 @@ struct Thinker {
     rest: watch::Sender<bool>,
     wake: Arc<Notify>,
     flags: Arc<AtomicU64>,
+    closed: Arc<AtomicBool>,
     /// Most probes in flight.
     room: usize,
     /// Probes that were given and not answered.
@@ -226,7 +190,7 @@ impl Thinker {
         start: DeskStart,
         hears: mpsc::UnboundedReceiver<Told>,
         failed: Arc<OnceLock<StoreError>>,
-    ) -> (Option<Voice>, Result<Findings, StoreError>) {
+    ) -> (Option<Voice>, Result<(), StoreError>) {
         let done = self.follow(start, hears).await;
         if let Err(error) = &done {
             failed.get_or_init(|| error.clone());
@@ -239,14 +203,19 @@ impl Thinker {
         &mut self,
         start: DeskStart,
         mut hears: mpsc::UnboundedReceiver<Told>,
-    ) -> Result<Findings, StoreError> {
+    ) -> Result<(), StoreError> {
         let mut desk = Box::new(away(move || Desk::open(start)).await?);
+        self.conclude(desk.take_concluded()).await?;
         desk = self.take_up(desk).await?;
         desk = self.ask(desk).await?;
         while let Some(told) = hears.recv().await {
             let flags;
             (desk, flags) = match told {
-                Told::Closed => thought(desk, Desk::observe).await?,
+                Told::Closed => {
+                    // Before it looks: what is closed while it does is said again.
+                    self.closed.store(false, Ordering::Release);
+                    thought(desk, Desk::observe).await?
+                }
                 Told::Ended(over) => {
                     self.in_flight -= 1;
                     self.answer(desk, *over).await?
@@ -264,8 +233,8 @@ impl Thinker {
         }
         let flags = desk.flags();
         desk = self.raise(desk, flags, Keep::Counts).await?;
-        desk = self.look(desk, Duration::ZERO).await?;
-        Ok(desk.findings())
+        self.look(desk, Duration::ZERO).await?;
+        Ok(())
     }
 
     /// Takes up what an earlier process left: answers that were not read yet, probes to run again, flags that were
@@ -305,7 +274,22 @@ impl Thinker {
         reply: Reply<TestId>,
     ) -> Result<(Box<Desk>, Vec<Flag>), StoreError> {
         self.writer.answer_probe(over.shard, &reply).await?;
-        thought(desk, move |desk| Ok(desk.answer(&over, &reply))).await
+        let (desk, (flags, concluded)) = thought(desk, move |desk| {
+            let flags = desk.answer(&over, &reply);
+            Ok((flags, desk.take_concluded()))
+        })
+        .await?;
+        self.conclude(concluded).await?;
+        Ok((desk, flags))
+    }
+
+    /// Records what questions came to.
+    async fn conclude(&self, concluded: Vec<(QuestionId, Value)>) -> Result<(), StoreError> {
+        for (question, concluded) in concluded {
+            let hunt = self.herald.hunt;
+            self.writer.conclude(hunt, question, concluded).await?;
+        }
+        Ok(())
     }
 
     /// Records and announces what is news among these flags.
@@ -319,7 +303,7 @@ impl Thinker {
         for raised in raised {
             self.herald.raise(&self.writer, raised).await?;
         }
-        self.flags.store(desk.findings().all, Ordering::Relaxed);
+        self.flags.store(desk.certified(), Ordering::Relaxed);
         Ok(desk)
     }
 
@@ -332,9 +316,13 @@ impl Thinker {
         );
         let mut desk = desk;
         if may_ask && room > 0 {
-            let (back, batches) =
-                thought(desk, move |desk| Ok(desk.propose(room, closing))).await?;
+            let (back, (batches, concluded)) = thought(desk, move |desk| {
+                let batches = desk.propose(room, closing);
+                Ok((batches, desk.take_concluded()))
+            })
+            .await?;
             desk = back;
+            self.conclude(concluded).await?;
             for asked in batches {
                 self.give(asked);
             }
@@ -373,48 +361,6 @@ impl Thinker {
         self.writer.put_analysis(analysis, standings).await?;
         self.looked = Some(Instant::now());
         Ok(desk)
-    }
-}
-
-impl Herald {
-    async fn raise(&self, writer: &Writer, raised: Raised) -> Result<(), StoreError> {
-        let Raised {
-            flag,
-            handle,
-            token,
-            is_news,
-        } = raised;
-        let start = FlagStart {
-            hunt: self.hunt,
-            revision: self.revision,
-            at: SystemClock.now(),
-            flag: flag.clone(),
-            token: token.clone(),
-        };
-        writer.raise_flag(start).await?;
-        if let Some(voice) = self.voice.as_ref().filter(|_| is_news) {
-            voice.tell(self.hunt, &flag, handle.as_deref(), token.as_deref());
-        }
-        Ok(())
-    }
-}
-
-impl Voice {
-    /// Announces a flag in one line, and to the hook.
-    fn tell(&self, hunt: i64, flag: &Flag, handle: Option<&str>, token: Option<&str>) {
-        let mut line = format!("flag    {}", news::sentence(flag));
-        if let Some(handle) = handle {
-            let show = self.again.with(&format!("show {handle}"));
-            write!(line, ": {show}").expect("a text takes everything");
-        }
-        if let Some(token) = token {
-            let replay = format!("replay {token} --repeat auto");
-            let replay = self.again.with(&replay);
-            write!(line, "; {replay}").expect("a text takes everything");
-        }
-        self.console.note(&line);
-        self.hooks
-            .flag(|| news::facts(&self.suite, hunt, flag, handle, token));
     }
 }
 

@@ -12,8 +12,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    analysis::{Analysis, CanaryState, Herald, Over},
+    analysis::{Analysis, Over},
     desk::DeskStart,
+    herald::{CanaryState, Herald},
 };
 use crate::{
     command::{
@@ -245,8 +246,8 @@ impl Cage {
     /// # Errors
     /// When the record is broken.
     pub(super) async fn close(self) -> Result<(), StoreError> {
-        let (_, findings) = self.analysis.close().await;
-        findings?;
+        let (_, closed) = self.analysis.close().await;
+        closed?;
         let planner = self.planner;
         let (state, now) = (HuntState::Interrupted, SystemClock.now());
         planner

@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{
-    analysis::{Findings, Over},
-    evidence::Evidence,
-    news::Claim,
-};
+use super::{analysis::Over, evidence::Evidence, news::Claim};
 use crate::{
     command::{
         canary, probing,
@@ -18,8 +14,8 @@ use crate::{
     },
     diagnose::{Analyst, Policy},
     model::{
-        Answer, Count, Flag, Outcome, Probe, Question, Reply, ShardState, SuiteId, TestId,
-        UnixMillis,
+        Answer, Count, Flag, Outcome, Probe, Question, QuestionId, Reply, ShardState, SuiteId,
+        TestId, UnixMillis,
     },
     plan::{Handles, MasterSeed, Row, Tests},
     store::{
@@ -84,11 +80,10 @@ pub(super) struct Desk {
     questions: Vec<QuestionRow>,
     /// The newest flag of each test as it is written, and every systemic one.
     written: BTreeMap<Key, Flag>,
-    /// Newest probe in which each test failed.
-    shown: BTreeMap<TestId, i64>,
+    /// Newest probe in which each test failed, by what ran beside it.
+    shown: BTreeMap<(TestId, Vec<TestId>), i64>,
     /// Newest answered probe of each test that asked where the state lives.
     located: BTreeMap<TestId, i64>,
-    new: u64,
     /// How often it has looked at the record since it began.
     looks: u64,
 }
@@ -134,7 +129,6 @@ impl Desk {
             questions,
             shown: BTreeMap::new(),
             located: BTreeMap::new(),
-            new: 0,
             looks: 0,
         };
         desk.remember_probes();
@@ -153,7 +147,8 @@ impl Desk {
 
     fn remember(&mut self, probe: &Probe<TestId>, shard: i64, answer: Answer) {
         if answer == Answer::Failed {
-            self.shown.insert(probe.victim.clone(), shard);
+            let key = (probe.victim.clone(), probe.beside.clone());
+            self.shown.insert(key, shard);
         }
         if answer != Answer::Void && probe.question == Question::Locate {
             self.located.insert(probe.victim.clone(), shard);
@@ -224,6 +219,11 @@ impl Desk {
         self.analyst.answer(over.question, over.place, &reply)
     }
 
+    /// Takes away what questions came to since, to be recorded before what is proposed later.
+    pub(super) fn take_concluded(&mut self) -> Vec<(QuestionId, Value)> {
+        self.analyst.take_concluded()
+    }
+
     /// Returns batches of at least `room` probes altogether, as far as there are any; without a budget where no
     /// iteration is left that could earn one.
     pub(super) fn propose(&mut self, room: usize, closing: bool) -> Vec<Asked> {
@@ -263,8 +263,6 @@ impl Desk {
             if !is_news && !differs {
                 continue;
             }
-            let was_certified = before.is_some_and(|before| before.certified);
-            self.new += u64::from(flag.certified && !was_certified);
             let token = self.token(&flag, &handles)?;
             self.written.insert(key, flag.clone());
             raised.push(Raised {
@@ -306,7 +304,8 @@ impl Desk {
             return Ok(complete);
         }
         let database = self.reader.database_id()?;
-        if let Some(shard) = self.shown.get(test) {
+        let beside = flag.recipe.as_ref().map(|recipe| recipe.beside.clone());
+        if let Some(shard) = self.shown.get(&(test.clone(), beside.unwrap_or_default())) {
             let row = Row::Shard(shard.unsigned_abs());
             return Ok(Some(tokens::of_row(row, database)));
         }
@@ -383,17 +382,14 @@ impl Desk {
         self.evidence.spent()
     }
 
-    /// Returns what is certified.
-    pub(super) fn findings(&self) -> Findings {
-        // Nights of bad hosts and tests that are gone need no action.
-        let certified = |flag: &&Flag| {
+    /// Returns the number of tests with a certified flag that need action.
+    pub(super) fn certified(&self) -> u64 {
+        // Nights of bad hosts and tests that are gone need none.
+        let open = |flag: &&Flag| {
             let test = flag.test.as_ref();
             flag.certified && test.is_some_and(|test| self.roster.has(test))
         };
-        Findings {
-            new: self.new,
-            all: self.written.values().filter(certified).count() as u64,
-        }
+        self.written.values().filter(open).count() as u64
     }
 }
 

@@ -10,8 +10,9 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    analysis::{Analysis, Findings, Over, Voice},
+    analysis::{Analysis, Over},
     cage::{self, Cage, CageStart},
+    herald::Voice,
 };
 use crate::{
     command::{
@@ -20,6 +21,7 @@ use crate::{
         stream::Stream,
     },
     execute::{Assignment, Next, Of, ShardEnd, Source},
+    model::Question,
     store::StoreError,
 };
 
@@ -77,6 +79,8 @@ pub(super) struct Mixed {
     queue: VecDeque<Assignment>,
     /// Given out or about to be, by row.
     asked: BTreeMap<i64, Over>,
+    /// The probe under way of a question about what runs beside, by row.
+    alone: Option<i64>,
     /// The iteration up to which the analysis was told to look.
     told: i64,
     /// Was the analysis told that no iteration is left?
@@ -111,6 +115,7 @@ impl Mixed {
             workers: u32::from(workers),
             queue: VecDeque::new(),
             asked: BTreeMap::new(),
+            alone: None,
             finishing: false,
         }
     }
@@ -127,6 +132,25 @@ impl Mixed {
             self.asked.insert(shard, Over::of(shard, question, planned));
         }
         Ok(())
+    }
+
+    /// Returns the first planned probe that may run now. Those that ask what a test elsewhere does run one at a time:
+    /// else the test beside one arm would run beside the other arms, too, and more often than in any ordinary run.
+    fn queued(&mut self) -> Option<Assignment> {
+        let asks_beside = |shard: i64| {
+            let over = self.asked.get(&shard);
+            over.is_some_and(|over| over.probe.question == Question::Interference)
+        };
+        let taken = self.alone.is_some();
+        let place = self
+            .queue
+            .iter()
+            .position(|assignment| !(taken && asks_beside(assignment.shard)))?;
+        let assignment = self.queue.remove(place)?;
+        if asks_beside(assignment.shard) {
+            self.alone = Some(assignment.shard);
+        }
+        Some(assignment)
     }
 
     /// Returns a run of the canary, when it is its turn.
@@ -151,13 +175,13 @@ impl Mixed {
     }
 
     /// Ends the analyses, once no shard is under way.
-    pub(super) async fn close(self) -> (Option<Voice>, Result<Findings, StoreError>) {
+    pub(super) async fn close(self) -> (Option<Voice>, Result<(), StoreError>) {
         let canary = match self.canary {
             Canary::Lives(cage) => cage.close().await,
             Canary::Waits(_) | Canary::Gone => Ok(()),
         };
-        let (voice, findings) = self.analysis.close().await;
-        (voice, canary.and(findings))
+        let (voice, closed) = self.analysis.close().await;
+        (voice, canary.and(closed))
     }
 
     /// Tells the analysis how far the iterations are closed, if that is news.
@@ -176,7 +200,7 @@ impl Source for Mixed {
             return Ok(Next::Shard(Box::new(assignment)));
         }
         loop {
-            if let Some(assignment) = self.queue.pop_front() {
+            if let Some(assignment) = self.queued() {
                 return Ok(Next::Shard(Box::new(assignment)));
             }
             if let Some(asked) = self.analysis.batch()? {
@@ -199,6 +223,7 @@ impl Source for Mixed {
     }
 
     async fn ended(&mut self, shard: i64, end: ShardEnd) -> Result<(), StoreError> {
+        self.alone.take_if(|alone| *alone == shard);
         if let Canary::Lives(cage) = &mut self.canary
             && cage.ended(shard, end)
         {

@@ -368,6 +368,26 @@ impl Inquiry {
         Ok(())
     }
 
+    /// Is a probe under way that asks what a test elsewhere does? Such probes run one at a time: else the test beside
+    /// one arm would run beside the other arms, too.
+    fn asks_beside(&self) -> bool {
+        let beside = |flying: &Flying| matches!(flying, Flying::Probe { planned, .. } if planned.probe.question == Question::Interference);
+        // What is planned counts as flying, too.
+        self.state.queue.len() < self.state.flying.len() && self.state.flying.values().any(beside)
+    }
+
+    /// Records what questions came to, where there is a database.
+    async fn conclude(&mut self) -> Result<(), StoreError> {
+        let concluded = self.analyst.take_concluded();
+        let Some((writer, hunt)) = self.book.as_ref().map(|it| (it.writer.clone(), it.hunt)) else {
+            return Ok(());
+        };
+        for (question, concluded) in concluded {
+            writer.conclude(hunt, question, concluded).await?;
+        }
+        Ok(())
+    }
+
     /// Makes probes durable, or gives them numbers outside the database.
     async fn keep(
         &mut self,
@@ -421,6 +441,7 @@ impl Inquiry {
         self.count(shard, &planned.probe, &reply);
         let known = self.roster.reply(&reply);
         self.analyst.answer(question, planned.place, &known);
+        self.conclude().await?;
         if self.state.flying.is_empty() {
             let (failed, passed, void) = self.state.batch;
             let void = if void > 0 {
@@ -491,6 +512,9 @@ fn shown(trial: &crate::model::TrialRecord, test: u32, victim: &TestId) -> Optio
 impl Source for Inquiry {
     async fn next(&mut self) -> Result<Next, StoreError> {
         loop {
+            if self.asks_beside() {
+                return Ok(Next::Wait);
+            }
             if let Some(assignment) = self.state.queue.pop_front() {
                 return Ok(Next::Shard(Box::new(assignment)));
             }
@@ -498,7 +522,9 @@ impl Source for Inquiry {
                 return Ok(Next::Wait);
             }
             if self.state.asking {
-                let Some(asked) = self.propose() else {
+                let asked = self.propose();
+                self.conclude().await?;
+                let Some(asked) = asked else {
                     return Ok(Next::Done);
                 };
                 self.plan(asked).await?;

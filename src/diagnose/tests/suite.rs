@@ -127,6 +127,23 @@ impl Suite {
             while let Some(batch) = self.analyst.propose() {
                 self.run(&batch);
             }
+            self.conclude();
+        }
+        self
+    }
+
+    /// Runs iterations, each followed by every probe that the victim's questions ask for; `killed` after each.
+    pub(super) fn ask(&mut self, iterations: u64, killed: bool) -> &mut Self {
+        for _ in 0..iterations {
+            self.soak();
+            while let Some(batch) = self.analyst.propose_for(VICTIM) {
+                self.run(&batch);
+            }
+            self.conclude();
+            if killed {
+                self.analyst = self.resumed();
+                self.conclude();
+            }
         }
         self
     }
@@ -241,6 +258,15 @@ impl Suite {
         self.chance.happens(rate)
     }
 
+    /// Records what questions came to.
+    fn conclude(&mut self) {
+        for (question, concluded) in self.analyst.take_concluded() {
+            let recorded = &mut self.recorded[question.0 as usize];
+            assert_eq!(recorded.concluded, None, "a question is judged once");
+            recorded.concluded = Some(concluded);
+        }
+    }
+
     /// Runs a batch, records it, and answers from the last probe to the first.
     pub(super) fn run(&mut self, batch: &Batch) {
         if let Some(opened) = &batch.opened {
@@ -250,6 +276,7 @@ impl Suite {
                 id: batch.question,
                 opened: opened.clone(),
                 probes: Vec::new(),
+                concluded: None,
             });
         }
         let number = batch.question.0 as usize;
@@ -266,6 +293,7 @@ impl Suite {
             let flags = self.analyst.answer(batch.question, place, reply);
             self.keep(flags);
         }
+        self.conclude();
     }
 
     pub(super) fn reply(&mut self, probe: &Probe<u32>) -> Reply<u32> {

@@ -1,0 +1,97 @@
+//! How flags are raised: into the record, in a line, to the user's own programs. And how the canary stands, which is
+//! nobody's flag.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{desk::Raised, hooks::Hooks, news};
+use crate::{
+    command::again::Again,
+    model::{Clock, Flag, SystemClock},
+    store::{CanaryRow, FlagStart, RevisionId, StoreError, Writer},
+    ui::Console,
+};
+
+/// How the canary stands: written by its own analysis, read by that of the suite.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CanaryState(Arc<Mutex<Option<CanaryRow>>>);
+
+impl CanaryState {
+    /// Starts with what an earlier process knew.
+    pub(super) fn known(row: Option<CanaryRow>) -> Self {
+        Self(Arc::new(Mutex::new(row)))
+    }
+
+    /// Returns how it stands, to be read or replaced.
+    pub(super) fn row(&self) -> MutexGuard<'_, Option<CanaryRow>> {
+        // It is replaced as a whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who raises flags.
+pub(super) struct Herald {
+    pub(super) hunt: i64,
+    pub(super) revision: RevisionId,
+    pub(super) workers: u16,
+    /// How they are told; `None` for the canary, whose flags are nobody's business.
+    pub(super) voice: Option<Voice>,
+    pub(super) canary: CanaryState,
+}
+
+/// How flags are told.
+pub(super) struct Voice {
+    /// Name of the suite.
+    pub(super) suite: String,
+    pub(super) console: Console,
+    pub(super) again: Again,
+    pub(super) hooks: Hooks,
+}
+
+impl Herald {
+    /// Records a flag, and tells of it if it is news.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub(super) async fn raise(&self, writer: &Writer, raised: Raised) -> Result<(), StoreError> {
+        let Raised {
+            flag,
+            handle,
+            token,
+            is_news,
+        } = raised;
+        let start = FlagStart {
+            hunt: self.hunt,
+            revision: self.revision,
+            at: SystemClock.now(),
+            flag: flag.clone(),
+            token: token.clone(),
+        };
+        writer.raise_flag(start).await?;
+        if let Some(voice) = self.voice.as_ref().filter(|_| is_news) {
+            voice.tell(self.hunt, &flag, handle.as_deref(), token.as_deref());
+        }
+        Ok(())
+    }
+}
+
+impl Voice {
+    /// Announces a flag in one line, and to the hook.
+    fn tell(&self, hunt: i64, flag: &Flag, handle: Option<&str>, token: Option<&str>) {
+        let mut line = format!("flag    {}", news::sentence(flag));
+        if let Some(handle) = handle {
+            let show = self.again.with(&format!("show {handle}"));
+            write!(line, ": {show}").expect("a text takes everything");
+        }
+        if let Some(token) = token {
+            let replay = format!("replay {token} --repeat auto");
+            let replay = self.again.with(&replay);
+            write!(line, "; {replay}").expect("a text takes everything");
+        }
+        self.console.note(&line);
+        self.hooks
+            .flag(|| news::facts(&self.suite, hunt, flag, handle, token));
+    }
+}
