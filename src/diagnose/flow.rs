@@ -35,6 +35,10 @@ const CERTIFICATE: f64 = 24.0;
 const THOROUGH: u32 = 60;
 /// Probes of a search before the first reduction, beside two for each halving of what is open.
 const SHORT: f64 = 6.0;
+/// Candidates up to which a short search allows for a cause that does not always show ...
+const ONE_OF_FEW: f64 = 4.0;
+/// ... but shows at least so often.
+const SELDOM: f64 = 0.25;
 /// Candidates up to which a search is repeated though nothing failed since.
 const CHEAP: f64 = 50.0;
 /// Certifications that may fail before a test waits until its data have doubled.
@@ -265,10 +269,29 @@ impl<'a> Facts<'a> {
         }
         // A single one that is sure shows soon; otherwise several may be needed together: a failing order will tell.
         if wanted != Wanted::Cleaner && !reduced {
-            search.runs = at_most(SHORT + 2.0 * left_open.log2(), runs);
+            let cap = SHORT + 2.0 * left_open.log2();
+            let rate = if left_open <= ONE_OF_FEW {
+                self.rate_after_best(wanted).clamp(SELDOM, 1.0)
+            } else {
+                1.0
+            };
+            search.runs = at_most(cap / rate, runs);
         }
         let cost = left_open * self.mean_seconds() + CERTIFICATE * self.cost_of(&[]);
         Some(self.plan(Question::Search, false, Setup::Search(search), cost))
+    }
+
+    /// How often recorded runs showed the effect where the likeliest cause had run.
+    fn rate_after_best(&self, wanted: Wanted) -> f64 {
+        let best = self.posterior().best;
+        let cell = |test: Option<u32>| {
+            test.map_or_else(Cell::default, |test| self.evidence().before[test as usize])
+        };
+        let cell = match wanted {
+            Wanted::Polluter | Wanted::Cleaner => cell(best.predecessor),
+            Wanted::Setter => cell(best.setter).swapped(),
+        };
+        (f64::from(cell.failed) + 1.0) / (f64::from(cell.trials()) + 1.0)
     }
 
     /// Certifications of what a search found that did not hold, on data like those of now.

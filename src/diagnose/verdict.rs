@@ -25,7 +25,7 @@ const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
 /// Share of runs without its polluters in which an order-dependent victim may fail (`od-victim` in the list of verdicts).
 const FAILS_WITHOUT: f64 = 0.005;
 /// Failures without its polluters that would come with less than this probability at that share make it `ndod`.
-const SURELY_WITHOUT: f64 = 0.05;
+const SURELY_WITHOUT: f64 = 0.01;
 /// Runs, alone ones included, without a pass before a test is called broken.
 const FEWEST_OF_BROKEN: u64 = 5;
 
@@ -133,19 +133,12 @@ impl Facts<'_> {
     }
 
     /// Does it hardly ever fail without its polluters? At most one run in two hundred may, as far as is known.
-    fn passes_without(&self) -> bool {
-        let alone = self.case.alone;
-        let residual = || {
-            self.ledger
-                .residual(self.victim, &self.case.groups(Role::Polluter))
-        };
-        if alone.failures == 1 && residual().total.failed == 0 {
-            return true;
-        }
-        let failures = u32::try_from(alone.failures).unwrap_or(u32::MAX);
+    pub(crate) fn passes_without(&self) -> bool {
+        let without = self.case.by_itself();
+        let failures = u32::try_from(without.failures).unwrap_or(u32::MAX);
         #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
-        let expected = FAILS_WITHOUT * alone.trials as f64;
-        poisson_at_least(failures, expected) >= SURELY_WITHOUT
+        let expected = FAILS_WITHOUT * without.trials as f64;
+        without.failures < FACT || poisson_at_least(failures, expected) >= SURELY_WITHOUT
     }
 
     /// No pass anywhere, though every other test ran before it once (a state-setter would have helped).

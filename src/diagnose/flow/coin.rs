@@ -80,6 +80,15 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
     if facts.are_strays() {
         return None;
     }
+    let polluters = facts.case.groups(Role::Polluter);
+    if !polluters.is_empty() && facts.passes_without() {
+        let residual = facts.ledger.residual(facts.victim, &polluters);
+        if residual.total.failed > 0
+            && let Some(plan) = facts.by_itself(&residual, order::SETTLED, order::ALONE_MOST)
+        {
+            return Some(plan);
+        }
+    }
     for wanted in [Wanted::Polluter, Wanted::Setter] {
         if let Some(plan) = facts.certify_found(wanted) {
             return Some(plan);
