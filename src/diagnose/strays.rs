@@ -8,8 +8,6 @@ use crate::{
 
 /// Probability with which one hunt may take strays for an intermittent test, over all of its suspects together.
 const MISTAKEN: f64 = 0.005;
-/// Failures in all below which a test is never told from its neighbours, where strays are known to come.
-const SURELY: u64 = 5;
 /// Strays alone that would come with less than this probability show that it fails alone.
 const FAILS_ALONE: f64 = 0.01;
 /// A test that fails so much more often than the others is none of those that tell how often strays come.
@@ -62,8 +60,7 @@ impl Strays {
         let beyond = |more: u64| {
             let all = soak.failures + alone.failures + more;
             let by_itself = self.alone * real(alone.trials);
-            let seen = self.seen < KNOWN || all >= SURELY;
-            seen && tail(all, self.expected(soak, alone)) < surely
+            tail(all, self.expected(soak, alone)) < surely
                 && tail(alone.failures + more, by_itself) < FAILS_ALONE
         };
         let mut more = 0;

@@ -22,6 +22,10 @@ const CIRCUMSTANCES_FROM: f64 = 0.97;
 const CIRCUMSTANCES_LIKELY: f64 = 0.5;
 /// Recorded failures from which they are.
 const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
+/// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
+const RARELY: u64 = 20;
+/// ... until it was seen to fail so often.
+const SURELY: u64 = 5;
 /// Share of runs without its polluters in which an order-dependent victim may fail (`od-victim` in the list of verdicts).
 const FAILS_WITHOUT: f64 = 0.005;
 /// Failures without its polluters that would come with less than this probability at that share make it `ndod`.
@@ -199,7 +203,14 @@ impl Facts<'_> {
     pub(crate) fn missing_failures(&self) -> u64 {
         let alone = self.case.alone;
         let missing = self.strays.missing(self.ledger.soak(self.victim), alone);
-        missing.max(FACT.saturating_sub(alone.failures))
+        let often = alone.failures * RARELY >= alone.trials;
+        let seen = alone.failures + u64::from(self.evidence_of_victim().total.failed);
+        let surely = if often {
+            0
+        } else {
+            SURELY.saturating_sub(seen)
+        };
+        missing.max(surely).max(FACT.saturating_sub(alone.failures))
     }
 
     /// Did its failures alone come side by side? Then something outside lasted a while.
