@@ -24,10 +24,26 @@ use super::Digest;
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
+/// Most bytes of a page: more is slow to open and too much to attach.
+const MOST: usize = 1024 * 1024;
+
 /// Returns the page: at most 1 MiB, whatever the digest holds. Lists that are cut say how much more there is.
 #[must_use]
 pub fn page(digest: &Digest) -> String {
-    let cards = Cards::of(digest);
+    let whole = render(digest, MOST);
+    // Everything but the cards has limits of its own, far below this one.
+    match whole.len().checked_sub(MOST) {
+        None | Some(0) => whole,
+        Some(over) => {
+            let cards = Cards::of(digest, MOST);
+            render(digest, cards.bytes().saturating_sub(over))
+        }
+    }
+}
+
+/// The page with cards of so many bytes at most.
+fn render(digest: &Digest, most: usize) -> String {
+    let cards = Cards::of(digest, most);
     let origin = &digest.head.origin;
     let title = format!(
         "Fragility of {}, {}",

@@ -2,9 +2,9 @@
 //! but for revisions, which come out escaped.
 
 use super::digest::{Card, Cause, Digest, ENOUGH, Proof, Reliability, Share, State};
-use super::words::percent;
+use super::words::{self, percent};
 use crate::stats::Mended;
-use crate::ui::{escape, text};
+use crate::ui::text;
 
 /// Returns the headline: what changed, and how often a full run is green.
 #[must_use]
@@ -175,7 +175,7 @@ pub fn proof(proof: &Proof) -> String {
     } = proof.worth;
     let since = proof.since.as_ref().map_or_else(
         || ", without a change of revision".to_owned(),
-        |since| format!(" since {}", escape::terminal(since.as_bytes())),
+        |since| format!(" since {}", words::revision(since)),
     );
     let enough = if proof.worth.is_certain() || needed == u64::MAX {
         String::new()
@@ -208,11 +208,11 @@ pub fn chance(probability: f64) -> String {
 #[must_use]
 pub fn began(card: &Card) -> Option<String> {
     let (_, revision) = card.first.as_ref()?;
-    let revision = escape::terminal(revision.as_bytes());
+    let revision = words::revision(revision);
     Some(match &card.began_after {
         Some(before) => format!(
             "after {}, at {revision} at the latest",
-            escape::terminal(before.as_bytes())
+            words::revision(before)
         ),
         None => format!("at {revision} or before"),
     })

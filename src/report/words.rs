@@ -263,6 +263,15 @@ pub fn decides(group: &Group) -> bool {
     }
 }
 
+/// Returns a revision as people know it, escaped: a commit by the beginning of its hash, another label whole.
+#[must_use]
+pub fn revision(label: &str) -> String {
+    const SHORT: usize = 9;
+    let is_hash = label.len() > SHORT && label.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let label = if is_hash { &label[..SHORT] } else { label };
+    text::elide_middle(&escape::terminal(label.as_bytes()), LEVEL_COLUMNS)
+}
+
 /// Returns factor levels as `NAME=level`.
 #[must_use]
 pub fn settings(levels: &[(String, String)]) -> String {

@@ -17,7 +17,7 @@ pub(super) fn section(digest: &Digest) -> Markup {
             h3 { "What is promised" }
             ul { @for line in promises(digest) { li { (line) } } }
             h3 { "What this report cannot see" }
-            ul { @for line in &digest.trust.blind { li { (line) } } }
+            ul { (super::top::lines(&digest.trust.blind)) }
             h3 { "Write it again" }
             p { "The same database and this command give the same page, byte by byte:" }
             p { (piece::command(&again(digest))) }

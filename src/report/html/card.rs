@@ -11,8 +11,8 @@ use crate::report::sentence;
 use crate::report::words::{self, percent};
 use crate::ui::text;
 
-/// Bytes of all cards together; the rest is named by number.
-const BUDGET: usize = 560 * 1024;
+/// Lines of a failure's text; the excerpt has fewer.
+const LINES: usize = 24;
 /// Signatures of a card.
 const SIGNATURES: usize = 5;
 
@@ -23,8 +23,8 @@ pub(super) struct Cards {
 }
 
 impl Cards {
-    /// Makes them.
-    pub(super) fn of(digest: &Digest) -> Self {
+    /// Makes as many as have so many bytes at most; the rest is named by number.
+    pub(super) fn of(digest: &Digest, most: usize) -> Self {
         let mut bytes = 0;
         let made = digest
             .cards
@@ -32,13 +32,18 @@ impl Cards {
             .map(|card| one(digest, card))
             .take_while(|card| {
                 bytes += card.0.len();
-                bytes <= BUDGET
+                bytes <= most
             })
             .collect();
         Self {
             made,
             all: digest.cards.len(),
         }
+    }
+
+    /// How many bytes they have.
+    pub(super) fn bytes(&self) -> usize {
+        self.made.iter().map(|card| card.0.len()).sum()
     }
 
     /// The name of a card's test, with a link where the card is on the page.
@@ -79,7 +84,7 @@ fn one(digest: &Digest, card: &Card) -> Markup {
                 (piece::reproduce(card))
                 (how_sure(card))
                 p {
-                    strong { (capital(&words::meaning(&card.flag))) }
+                    strong { (text::elide_middle(&capital(&words::meaning(&card.flag)), SENTENCE)) }
                     @if card.flag.certified { " (certified)." } @else { " (not certified)." }
                 }
                 @if let Some(why) = &card.silence { p { "Silent: " (why) "." } }
@@ -167,7 +172,7 @@ fn failures(card: &Card) -> Markup {
         }
         @if !card.excerpt.is_empty() {
             // Its lines are escaped where they are cut.
-            pre tabindex="0" aria-label="Text of the last failure" { @for line in &card.excerpt { (line) "\n" } }
+            pre tabindex="0" aria-label="Text of the last failure" { @for line in card.excerpt.iter().take(LINES) { (line) "\n" } }
         }
     }
 }

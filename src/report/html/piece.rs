@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::model::{Count, TestId, UnixMillis};
 use crate::report::digest::{Card, Digest, State};
-use crate::report::words::percent;
+use crate::report::words::{self, percent};
 use crate::ui::{escape, text};
 
 /// Longest name, in columns: a hostile suite must not fill the page with one.
@@ -80,11 +80,9 @@ fn sign(state: State) -> &'static str {
     }
 }
 
-/// A revision: the beginning of a commit's hash, else its label.
+/// A revision.
 pub(super) fn revision(label: &str) -> Markup {
-    let is_hash = label.len() >= 12 && label.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let short = if is_hash { &label[..9] } else { label };
-    html! { bdi.rev { (safe(short, 24)) } }
+    html! { bdi.rev { (words::revision(label)) } }
 }
 
 /// A moment to the minute, in the zone of the report.

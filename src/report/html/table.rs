@@ -14,9 +14,11 @@ use crate::report::words::{self, percent};
 use crate::ui::text;
 
 /// Bytes of all rows together; the rest is named by number.
-const BUDGET: usize = 240 * 1024;
+const BUDGET: usize = 300 * 1024;
 /// Victims of a cause that are listed.
 const VICTIMS: usize = 50;
+/// Owners that the filter offers; the others are found by text.
+const CHOICES: usize = 100;
 /// Members of a group that are named.
 const MEMBERS: usize = 3;
 /// Owners of a cause that are named.
@@ -93,7 +95,7 @@ fn filters(digest: &Digest, owners: &[&str]) -> Markup {
             label { "Owner "
                 select #f-owner {
                     option value="" { "all" }
-                    @for (place, owner) in owners.iter().enumerate() { option value=(place) { (piece::safe(owner, 40)) } }
+                    @for (place, owner) in owners.iter().enumerate().take(CHOICES) { option value=(place) { (piece::safe(owner, 40)) } }
                     option value="-" { "nobody" }
                 }
             }

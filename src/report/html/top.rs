@@ -9,12 +9,15 @@ use crate::report::sentence;
 use crate::report::words::percent;
 use crate::ui::text;
 
+/// Facts of a list.
+const LINES: usize = 24;
+
 /// The title bar with the way to each part of the page.
 pub(super) fn title_bar(digest: &Digest) -> Markup {
     let head = &digest.head;
     html! {
         header {
-            h1 { "Flaky tests of " (piece::named(&head.origin.suite, 60)) span.week { (head.window.label) } }
+            h1 { "Flaky tests of " (piece::named(&head.origin.suite, 60)) span.week { (head.window.label.replace('_', " to ")) } }
             p.meta {
                 @for (place, fact) in facts(digest).iter().enumerate() {
                     @if place > 0 { span.dot aria-hidden="true" { " \u{b7} " } }
@@ -97,10 +100,10 @@ pub(super) fn summary(digest: &Digest, cards: &Cards) -> Markup {
     html! {
         section #summary aria-labelledby="headline" {
             h2.headline #headline { (sentence::headline(digest)) }
-            @if let Some(hint) = hint(digest) { (hint) }
             @if let Some(first) = digest.causes.iter().find(|cause| cause.state.is_open()) {
                 (start_here(digest, cards, first))
             }
+            @if let Some(hint) = hint(digest) { (hint) }
             @if digest.head.as_of.is_some() { (tiles(digest)) }
         }
     }
@@ -241,16 +244,26 @@ pub(super) fn trust(digest: &Digest) -> Markup {
                 p.verdict { "\u{2713} Nothing speaks against them." }
             } @else {
                 p.verdict { "\u{26a0} Not without a look at this:" }
-                ul.faults { @for fault in &trust.faults { li { (fault) } } }
+                ul.faults { (lines(&trust.faults)) }
             }
             details open[!is_sound] {
                 summary { (text::plural(trust.facts.len() as u64, "fact")) " about this time" }
-                ul.facts { @for fact in &trust.facts { li { (fact) } } }
+                ul.facts { (lines(&trust.facts)) }
             }
             details {
                 summary { "What this report cannot see" }
-                ul.facts { @for line in &trust.blind { li { (line) } } }
+                ul.facts { (lines(&trust.blind)) }
             }
+        }
+    }
+}
+
+/// Items of a list of facts; they are escaped where they are made.
+pub(super) fn lines(lines: &[String]) -> Markup {
+    html! {
+        @for line in lines.iter().take(LINES) { li { (text::elide_middle(line, 2 * piece::SENTENCE)) } }
+        @if lines.len() > LINES {
+            li { "+ " (text::count((lines.len() - LINES) as u64)) " more: " (piece::command("report --json")) }
         }
     }
 }

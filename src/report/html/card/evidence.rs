@@ -29,7 +29,7 @@ pub(super) fn of(card: &Card) -> Markup {
         }
         @if let Some(reach) = flag.reach { p { "The state lives " (words::reach(reach)) "." } }
         (list("Files that are left behind", &flag.files_left, &show))
-        @if let Some(recipe) = &flag.recipe { (of_recipe(recipe, &show)) }
+        @if let Some(recipe) = flag.recipe.as_ref().filter(|recipe| tells_more(recipe, flag)) { (of_recipe(recipe, &show)) }
         (list("Ruled out", &flag.ruled_out, &show))
         @if let Some(settles) = &flag.settles { p { "What would settle it: " bdi { (piece::safe(settles, SENTENCE)) } } }
     }
@@ -50,18 +50,16 @@ fn of_group(group: &Group) -> Markup {
     html! {
         h4 { (role) ": " (crate::report::html::table::group_names(&group.members)) }
         @if group.adjacent { p { "Only when it ends directly before." } }
-        (piece::table("By experiment", &["", "fails", "95 %"], &rows))
+        ul { @for row in &rows { li { (row) } } }
         p.sure { "By accident at most " (words::one_in(group.ln_e)) "." }
     }
 }
 
-fn arm(name: &str, count: Count) -> Vec<Markup> {
-    let interval = words::interval(count).map_or_else(|| "-".to_owned(), piece::range);
-    vec![
-        piece::cell(name),
-        piece::cell(piece::fraction(count)),
-        piece::cell(interval),
-    ]
+fn arm(name: &str, count: Count) -> String {
+    let interval = words::interval(count).map_or_else(String::new, |interval| {
+        format!(" (95 %: {})", piece::range(interval))
+    });
+    format!("fails {} {name}{interval}", piece::fraction(count))
 }
 
 fn alone(flag: &Flag) -> Markup {
@@ -70,6 +68,15 @@ fn alone(flag: &Flag) -> Markup {
             p { "Alone in a fresh container: fails " (piece::fraction(flag.alone)) " (" (percent(rate)) ")." }
         }
     }
+}
+
+/// Does a recipe run anything but a group that is named already, and the test?
+fn tells_more(recipe: &Recipe, flag: &Flag) -> bool {
+    let Some(((_, rep), before)) = recipe.order.split_last() else {
+        return false;
+    };
+    let named = |group: &Group| before.iter().map(|(test, _)| test).eq(&group.members);
+    !recipe.beside.is_empty() || *rep > 1 || !(before.is_empty() || flag.groups.iter().any(named))
 }
 
 fn of_recipe(recipe: &Recipe, show: &str) -> Markup {

@@ -48,7 +48,12 @@ pub(super) fn figure(digest: &Digest) -> Option<Figure> {
     }
     let shown = &bundles[..bundles.len().min(GROUPS)];
     let (ends, arcs) = ends(shown);
-    let rows = ends.len().max(shown.len());
+    let lefts = lefts(&arcs);
+    let lowest = lefts
+        .iter()
+        .copied()
+        .chain([row(ends.len().saturating_sub(1))])
+        .fold(0.0, f64::max);
     let left_out = bundles.len() - shown.len();
     let more = match left_out {
         0 => String::new(),
@@ -64,8 +69,8 @@ pub(super) fn figure(digest: &Digest) -> Option<Figure> {
             "Certified causes on the left, the tests they decide over on the right: solid where it fails after them, \
              dashed where it needs them first, dotted where they disturb it from elsewhere.{more}"
         ),
-        size: (WIDTH, 28.0 + ROW * real(rows as u64)),
-        drawing: drawing(digest, shown, &ends, &arcs),
+        size: (WIDTH, lowest + 14.0),
+        drawing: drawing(digest, shown, &ends, &arcs, &lefts),
         table: table(digest),
     })
 }
@@ -121,39 +126,50 @@ fn ends(bundles: &[Bundle<'_>]) -> (Vec<End>, Vec<Vec<usize>>) {
     (ends, arcs)
 }
 
-fn drawing(digest: &Digest, bundles: &[Bundle<'_>], ends: &[End], arcs: &[Vec<usize>]) -> Markup {
-    let right = |row: usize| 34.0 + ROW * real(row as u64);
-    // A group stands in the middle of its tests, unless another one is there.
+/// Where a row of the right column is.
+fn row(place: usize) -> f64 {
+    34.0 + ROW * real(place as u64)
+}
+
+/// Where each group is: in the middle of its tests, unless another one is there.
+fn lefts(arcs: &[Vec<usize>]) -> Vec<f64> {
     let mut lowest = f64::NEG_INFINITY;
-    let lefts: Vec<f64> = arcs
-        .iter()
+    arcs.iter()
         .map(|of| {
-            let middle =
-                of.iter().map(|row| right(*row)).sum::<f64>() / real(of.len().max(1) as u64);
+            let middle = of.iter().map(|at| row(*at)).sum::<f64>() / real(of.len().max(1) as u64);
             lowest = middle.max(lowest + ROW);
             lowest
         })
-        .collect();
+        .collect()
+}
+
+fn drawing(
+    digest: &Digest,
+    bundles: &[Bundle<'_>],
+    ends: &[End],
+    arcs: &[Vec<usize>],
+    lefts: &[f64],
+) -> Markup {
     html! {
         (label(LEFT, 14.0, Anchor::End, "tick", "cause"))
         (label(RIGHT, 14.0, Anchor::Start, "tick", "test"))
-        @for ((bundle, of), y) in bundles.iter().zip(arcs).zip(&lefts) {
-            @for row in of {
-                @let (a, b) = (number(*y), number(right(*row)));
+        @for ((bundle, of), y) in bundles.iter().zip(arcs).zip(lefts) {
+            @for at in of {
+                @let (a, b) = (number(*y), number(row(*at)));
                 @let half = f64::midpoint(LEFT, RIGHT);
                 path d=(format!("M{} {a}C{half} {a} {half} {b} {} {b}", LEFT + 6.0, RIGHT - 6.0)) class=(kind(bundle.role)) {}
             }
             circle cx=(number(LEFT + 6.0)) cy=(number(*y)) r="3.5" class="dot d1" {}
             (label(LEFT - 2.0, y + 4.0, Anchor::End, "name", &group(bundle.from)))
         }
-        @for (row, end) in ends.iter().enumerate() {
-            circle cx=(number(RIGHT - 6.0)) cy=(number(right(row))) r="3.5" class="dot d0" {}
+        @for (place, end) in ends.iter().enumerate() {
+            circle cx=(number(RIGHT - 6.0)) cy=(number(row(place))) r="3.5" class="dot d0" {}
             @match end {
                 End::Test(card) => {
-                    (label(RIGHT + 2.0, right(row) + 4.0, Anchor::Start, "name", &piece::safe_bytes(digest.cards[*card].test.as_bytes(), COLUMNS)))
+                    (label(RIGHT + 2.0, row(place) + 4.0, Anchor::Start, "name", &piece::safe_bytes(digest.cards[*card].test.as_bytes(), COLUMNS)))
                 }
                 End::More(tests) => {
-                    (label(RIGHT + 2.0, right(row) + 4.0, Anchor::Start, "key", &format!("+ {} more, see the table", text::count(*tests as u64))))
+                    (label(RIGHT + 2.0, row(place) + 4.0, Anchor::Start, "key", &format!("+ {} more, see the table", text::count(*tests as u64))))
                 }
             }
         }
@@ -224,5 +240,10 @@ mod tests {
         );
         assert_eq!(ends[VICTIMS - 1], End::More(41 - (VICTIMS - 1)));
         assert_eq!(arcs, [vec![0, 1, 2, 3, 4, 5], vec![0]]);
+        let lefts = lefts(&[vec![0], vec![0], vec![0]]);
+        assert!(
+            lefts.windows(2).all(|two| two[1] - two[0] >= ROW),
+            "groups of one test do not cover each other"
+        );
     }
 }

@@ -146,7 +146,11 @@ fn mark(at: (f64, f64), order: usize, class: &str) -> Markup {
 }
 
 fn legend(weeks: &[(String, [Reliability; 2])], y: Scale) -> Markup {
-    let last = |order: usize| weeks.last().and_then(|(_, both)| both[order].rate());
+    let last = |order: usize| {
+        weeks
+            .last()
+            .and_then(|(_, both)| both[order].rate().filter(|_| both[order].is_enough()))
+    };
     let mut ends: Vec<(f64, f64)> = [0, 1]
         .into_iter()
         .filter_map(|order| last(order).map(|rate| (y.at(rate) + 4.0, rate)))

@@ -1,9 +1,11 @@
 //! The worst tests over the nights: the darker the more often it failed; hatched where it was not run.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use super::Figure;
-use super::draw::{Anchor, label, real, rect};
+use super::draw::{Anchor, label, number, real, rect};
 use crate::model::Count;
 use crate::report::digest::Digest;
 use crate::report::html::piece;
@@ -11,7 +13,9 @@ use crate::ui::text;
 
 const CELL: f64 = 18.0;
 const NAMES: f64 = 360.0;
-const TOP: f64 = 54.0;
+const TOP: f64 = 26.0;
+/// Tests that are drawn.
+const ROWS: usize = 30;
 /// Longest name, in columns.
 const COLUMNS: usize = 50;
 /// Shades of the scale.
@@ -27,6 +31,7 @@ pub(super) fn figure(digest: &Digest) -> Option<Figure> {
     let rows: Vec<(String, &[Count])> = heat
         .rows
         .iter()
+        .take(ROWS)
         .map(|(card, counts)| {
             (
                 piece::safe_bytes(digest.cards[*card].test.as_bytes(), COLUMNS),
@@ -72,10 +77,12 @@ fn drawing(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
                 (label(x(at) + CELL / 2.0, TOP - 8.0, Anchor::Middle, "tick", short_day(night)))
             }
         }
-        @for (row, (name, counts)) in rows.iter().enumerate() {
+        @for (row, (name, _)) in rows.iter().enumerate() {
             (label(NAMES, y(row) + 13.0, Anchor::End, "name", name))
-            @for (night, count) in counts.iter().enumerate() { (field((x(night), y(row)), *count)) }
         }
+        (fields(rows.iter().enumerate().flat_map(|(row, (_, counts))| {
+            counts.iter().enumerate().map(move |(night, count)| ((x(night), y(row)), *count))
+        })))
         (label(NAMES, below + 12.0, Anchor::End, "tick", "part of its runs that failed"))
         @for shade in 1..=SHADES {
             @let at = x(0) + 2.2 * CELL * f64::from(shade - 1);
@@ -88,17 +95,34 @@ fn drawing(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
     }
 }
 
-fn field(at: (f64, f64), count: Count) -> Markup {
-    let size = (CELL - 1.0, CELL - 1.0);
-    let middle = at.0 + size.0 / 2.0;
-    html! {
-        @match shade(count) {
-            None => { (rect(at, size, "hatched")) }
-            Some(0) => { (rect((middle - 1.0, at.1 + 7.5), (2.0, 2.0), "none")) }
+/// All fields, those of one shade together: one element each would be half of the page.
+fn fields(all: impl Iterator<Item = ((f64, f64), Count)>) -> Markup {
+    let side = number(CELL - 1.0);
+    let square = format!("h{side}v{side}h-{side}z");
+    let (mut unseen, mut clean) = (Vec::new(), Vec::new());
+    let mut failed: BTreeMap<u32, (Vec<String>, Vec<Markup>)> = BTreeMap::new();
+    for ((x, y), count) in all {
+        let middle = x + (CELL - 1.0) / 2.0;
+        match shade(count) {
+            None => unseen.push(format!("M{} {}{square}", number(x), number(y))),
+            Some(0) => clean.push(format!(
+                "M{} {}h2v2h-2z",
+                number(middle - 1.0),
+                number(y + 7.5)
+            )),
             Some(shade) => {
-                (rect(at, size, &format!("v{shade}")))
-                (label(middle, at.1 + 12.0, Anchor::Middle, &format!("in w{shade}"), &short_count(count.failures)))
+                let (path, counts) = failed.entry(shade).or_default();
+                path.push(format!("M{} {}{square}", number(x), number(y)));
+                counts.push(html! { text x=(number(middle)) y=(number(y + 12.0)) { (short_count(count.failures)) } });
             }
+        }
+    }
+    html! {
+        @if !unseen.is_empty() { path d=(unseen.concat()) class="hatched" {} }
+        @if !clean.is_empty() { path d=(clean.concat()) class="none" {} }
+        @for (shade, (path, counts)) in &failed {
+            path d=(path.concat()) class=(format!("v{shade}")) {}
+            g text-anchor="middle" class=(format!("in w{shade}")) { @for count in counts { (count) } }
         }
     }
 }
@@ -156,7 +180,9 @@ mod tests {
 
     #[test]
     fn a_field_says_without_colour_what_it_holds() {
-        let drawn = |failures, trials| field((0.0, 0.0), Count { failures, trials }).into_string();
+        let drawn = |failures, trials| {
+            fields(std::iter::once(((0.0, 0.0), Count { failures, trials }))).into_string()
+        };
         assert!(drawn(0, 0).contains("hatched"));
         assert!(drawn(3, 4).contains(">3</text>"));
         assert!(!drawn(0, 4).contains("text"));

@@ -6,8 +6,8 @@ use super::draw::{number, real};
 use crate::model::Count;
 use crate::report::sentence::per_1000;
 
-const BAR: f64 = 7.0;
-const STEP: f64 = 8.0;
+const BAR: f64 = 6.0;
+const STEP: f64 = 7.0;
 const HEIGHT: f64 = 24.0;
 
 /// Shares of red runs per 1,000, by week.
@@ -67,11 +67,11 @@ mod tests {
         let count = |failures, trials| Count { failures, trials };
         let drawn = rates(&[count(0, 0), count(0, 10), count(5, 10)]).into_string();
         assert!(
-            drawn.contains("<path d=\"M16 0h7v24h-7z\" class=\"bar\">"),
+            drawn.contains("<path d=\"M14 0h6v24h-6z\" class=\"bar\">"),
             "{drawn}"
         );
         assert!(
-            drawn.contains("<path d=\"M8 24h7\" class=\"base\">"),
+            drawn.contains("<path d=\"M7 24h6\" class=\"base\">"),
             "{drawn}"
         );
         assert!(drawn.contains("Oldest first: 0/0, 0/10, 5/10"), "{drawn}");
