@@ -14,6 +14,7 @@ use super::{
     question::{Conclusion, Inquiry, NextStep, View},
     ranking::Source,
     setup::{Opening, Search},
+    strays::Strays,
     systemic,
 };
 use crate::{
@@ -471,8 +472,23 @@ impl Analyst {
             victim,
             case,
             soak: self.soak(victim),
+            strays: self.strays(victim),
             pressing: self.pressing,
         }
+    }
+
+    /// How often failures come to other tests than this one for no reason of their own.
+    fn strays(&self, victim: u32) -> Strays {
+        let mut quiet = self.ledger.all_trials();
+        let mut others = Vec::new();
+        for test in self.ledger.suspects() {
+            let soak = self.ledger.soak(test);
+            quiet = quiet.saturating_sub(soak.trials);
+            if test != victim {
+                others.push(soak);
+            }
+        }
+        Strays::learn(&others, quiet, self.ledger.held_of_a_few())
     }
 
     /// Decides what to ask next about a test with no open question.
