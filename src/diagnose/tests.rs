@@ -1,5 +1,6 @@
 //! The analyst against small scripted suites: each verdict once, innocents, kills.
 
+mod burst;
 mod group;
 mod known;
 mod suite;
