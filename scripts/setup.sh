@@ -35,6 +35,8 @@ as_root() {
 install_packages() {
     missing=
     need ca-certificates has_file /etc/ssl/certs/ca-certificates.crt
+    # The report's page is tested in a real browser.
+    need chromium command -v chromium
     need gcc command -v gcc
     need git command -v git
     # gcc only recommends the C library's headers, and recommended packages are not installed.

@@ -16,6 +16,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Overrides, Period, TimeOfDay};
 use crate::error::ExitCode;
+use crate::report::Week;
 use crate::ui::{ColourChoice, Verbosity};
 
 pub use man::{ManPage, man};
@@ -155,6 +156,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Find the smallest order that still fails, now
     Minimize(MinimizeArgs),
+    /// Write the weekly fragility report as HTML, Markdown and JSON
+    Report(ReportArgs),
     /// Write what was found for other programs, or what another machine needs to replay
     Export(ExportArgs),
     /// Look after the database
@@ -319,6 +322,60 @@ pub struct ShowArgs {
     /// Answer with one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Report on this ISO week, such as 2026-W47 [default: the last complete one]
+    #[arg(long, value_name = "WEEK", conflicts_with_all = ["since", "until"])]
+    pub week: Option<Week>,
+    /// Report on the time from this moment on, such as 2026-11-16 or 2026-11-16T06:00
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Report on the time up to this moment [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Know nothing of what came after this moment [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Moment>,
+    /// Write the files into this folder [default: here]
+    #[arg(long, value_name = "DIR", conflicts_with = "json")]
+    pub out: Option<PathBuf>,
+    /// End with 1 when there is a certified flag that needs action: any, or only new ones
+    #[arg(long, value_name = "new|any", value_enum, hide_possible_values = true)]
+    pub fail_on: Option<FailOn>,
+    /// Write no files, answer with one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Print the JSON Schema of the report and do nothing else
+    #[arg(long, conflicts_with_all = ["json", "out"])]
+    pub schema: bool,
+}
+
+/// A day or a time of day in the zone of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(pub jiff::civil::DateTime);
+
+/// Text that is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a day such as 2026-11-16, or a time such as 2026-11-16T06:00")]
+pub struct InvalidMoment;
+
+impl FromStr for Moment {
+    type Err = InvalidMoment;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMoment> {
+        // An offset or a `Z` would contradict the zone that days are cut in.
+        let plain = text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"-T:".contains(&b));
+        plain
+            .then(|| text.parse().ok())
+            .flatten()
+            .map(Self)
+            .ok_or(InvalidMoment)
+    }
 }
 
 /// Arguments of `minimize`.
@@ -547,6 +604,7 @@ impl Cli {
             | Command::Status(_)
             | Command::Flags(_)
             | Command::Show(_)
+            | Command::Report(_)
             | Command::Export(_)
             | Command::Db { .. }
             | Command::Completions(_)

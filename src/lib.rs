@@ -13,6 +13,7 @@
 //! - [`stats`]: pure; rates, intervals, e-values, Bayes factors
 //! - [`minimize`]: pure; the smallest order that still fails, when answers are noisy
 //! - [`diagnose`]: pure; evidence in, probes and flags out
+//! - [`report`]: pure; the weekly fragility report, from evidence to pages
 //! - [`config`]: file, flags and defaults become `Settings`, once
 //! - [`ui`]: escaping, tables and progress
 //! - [`error`]: kinds of failure, hints, exit codes
@@ -29,6 +30,7 @@ pub mod execute;
 pub mod minimize;
 pub mod model;
 pub mod plan;
+pub mod report;
 pub mod stats;
 pub mod store;
 pub mod suite;

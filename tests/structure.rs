@@ -6,20 +6,21 @@ use std::path::{Path, PathBuf};
 use soakhound::error::ExitCode;
 
 /// What each layer may import of ours. `command` is not here: it sees all.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("store", &["model", "plan"]),
     ("stats", &["model"]),
     ("minimize", &["model", "stats"]),
     ("diagnose", &["model", "plan", "stats", "minimize"]),
+    ("report", &["model", "plan", "stats", "ui"]),
     ("suite", &["model"]),
     ("config", &["model"]),
     ("ui", &["model"]),
     ("container", &["model"]),
     ("execute", &["model", "plan", "suite", "container", "store"]),
     ("error", &["model", "config", "ui"]),
-    ("cli", &["model", "config", "ui", "error"]),
+    ("cli", &["model", "config", "ui", "error", "report"]),
 ];
 
 /// Crates with one owner: the crate's name in paths, and where it may stand.

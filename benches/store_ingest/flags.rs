@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use soakhound::diagnose::Standing;
 use soakhound::model::{
     Answer, Arm, Count, Flag, Group, MonoMicros, Opened, Outcome, Probe, Question, QuestionId,
     Reply, Role, SegmentOpen, ShardState, TestId, TrialRecord, UnixMillis, Verdict,
@@ -10,7 +11,7 @@ use soakhound::store::{
     AnalysisRow, FlagStart, PlannedProbe, ProbeBatch, RevisionId, StoreError, Writer,
 };
 
-use crate::made::{closing, opening};
+use crate::made::{Begun, closing, opening};
 
 /// Tests that have a flag.
 const FLAGGED: usize = 200;
@@ -82,7 +83,19 @@ pub(crate) async fn raise(
         canary: None,
         suspected: Vec::new(),
     };
-    let standing = |test: &TestId| (test.clone(), serde_json::json!({ "ln_e": 7.5 }));
+    let stands = serde_json::to_value(Standing {
+        soak: Count {
+            failures: 3,
+            trials: 2_000,
+        },
+        alone: Count::default(),
+        infra: 0,
+        explanations: Vec::new(),
+        ruled_out: Vec::new(),
+        ln_e: 7.5,
+    })
+    .expect("numbers and texts");
+    let standing = |test: &TestId| (test.clone(), stands.clone());
     let standings = tests[..FLAGGED].iter().map(standing).collect();
     writer.put_analysis(analysis, standings).await
 }
@@ -104,11 +117,11 @@ async fn run_probe(writer: &Writer, shard: i64, probe: &Probe) -> Result<(), Sto
     });
     let open = SegmentOpen {
         trials: 2,
-        ..opening(shard)
+        ..opening(shard, Begun::newest())
     };
     let segment = writer.open_segment(&open).await?;
     writer
-        .close_segment(segment, closing(), trials.collect())
+        .close_segment(segment, closing(Begun::newest()), trials.collect())
         .await?;
     writer.close_shard(shard, ShardState::Finished).await?;
     let reply = Reply {

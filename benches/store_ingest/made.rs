@@ -22,6 +22,35 @@ const TESTS: u32 = 5_000;
 /// Trials of a segment, and rows of a commit.
 const TRIALS: u32 = 250;
 
+/// The newest segment begins here; the oldest twelve weeks before.
+const NEWEST: i64 = 1_795_310_040_000;
+const SPAN: i64 = 12 * 7 * 24 * 3_600_000;
+/// Every so many iterations one is in the suite's own order.
+const NATURAL: u64 = 10;
+
+/// When an iteration began, on both clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Begun {
+    pub(crate) wall: UnixMillis,
+    pub(crate) mono: MonoMicros,
+}
+
+impl Begun {
+    /// Iteration `number` of so many that are spread evenly over twelve weeks.
+    fn of(number: u64, iterations: u64) -> Self {
+        let before = SPAN - SPAN / iterations.max(1).cast_signed() * (number + 1).cast_signed();
+        Self {
+            wall: UnixMillis(NEWEST - before),
+            mono: MonoMicros((SPAN - before) * 1000 + 1_000_000),
+        }
+    }
+
+    /// After the last one.
+    pub(crate) fn newest() -> Self {
+        Self::of(0, 1)
+    }
+}
+
 /// A database and what making it took.
 pub(crate) struct Made {
     pub(crate) hunt: i64,
@@ -74,7 +103,12 @@ pub(crate) fn make(
         let plans = plans(iteration);
         let shards = runtime.block_on(writer.plan_iteration(hunt, revision, &plans))?;
         for group in shards.chunks(usize::try_from(workers)?) {
-            runtime.block_on(run_side_by_side(&writer, group, iteration, &tests))?;
+            runtime.block_on(run_side_by_side(
+                &writer,
+                group,
+                (iteration, Begun::of(iteration, iterations)),
+                &tests,
+            ))?;
         }
     }
     let (wall, busy) = (begun.0.elapsed(), store_time().saturating_sub(begun.1));
@@ -105,7 +139,7 @@ fn store_time() -> Duration {
 async fn run_side_by_side(
     writer: &Writer,
     shards: &[i64],
-    iteration: u64,
+    (iteration, begun): (u64, Begun),
     tests: &Arc<[TestId]>,
 ) -> Result<(), StoreError> {
     let recorded = if shards.len() > 1 { TRIALS / 2 } else { 0 };
@@ -113,13 +147,13 @@ async fn run_side_by_side(
     for shard in shards.iter().copied() {
         let (writer, tests) = (writer.clone(), Arc::clone(tests));
         workers.spawn(async move {
-            let segment = writer.open_segment(&opening(shard)).await?;
+            let segment = writer.open_segment(&opening(shard, begun)).await?;
             if recorded > 0 {
-                let first = trials(shard, iteration, &tests, 0..recorded);
+                let first = trials(shard, (iteration, begun), &tests, 0..recorded);
                 writer.record(segment, first).await?;
             }
-            let rest = trials(shard, iteration, &tests, recorded..TRIALS);
-            writer.close_segment(segment, closing(), rest).await?;
+            let rest = trials(shard, (iteration, begun), &tests, recorded..TRIALS);
+            writer.close_segment(segment, closing(begun), rest).await?;
             writer.close_shard(shard, ShardState::Finished).await
         });
     }
@@ -131,11 +165,11 @@ async fn run_side_by_side(
 
 fn trials(
     shard: i64,
-    iteration: u64,
+    (iteration, begun): (u64, Begun),
     tests: &[TestId],
     positions: std::ops::Range<u32>,
 ) -> Vec<TrialRecord> {
-    let mut clock = 1_000_000_i64;
+    let mut clock = begun.mono.0;
     positions
         .map(|position| {
             let place = (shard.unsigned_abs() * 250 + u64::from(position) * 37 + iteration * 11)
@@ -178,7 +212,11 @@ fn plans(iteration: u64) -> Vec<ShardPlan> {
             seed: iteration,
             algorithm: 1,
             layout: Layout {
-                design: Design::Free,
+                design: if iteration.is_multiple_of(NATURAL) {
+                    Design::Natural
+                } else {
+                    Design::Free
+                },
                 shards: u16::try_from(shards).expect("few shards"),
                 grouping: Grouping::Interleaved,
                 class: 0,
@@ -213,7 +251,7 @@ fn hunt_start(suite: SuiteKey) -> HuntStart {
     }
 }
 
-pub(crate) fn opening(shard: i64) -> SegmentOpen {
+pub(crate) fn opening(shard: i64, begun: Begun) -> SegmentOpen {
     SegmentOpen {
         shard,
         attempt: 1,
@@ -221,20 +259,20 @@ pub(crate) fn opening(shard: i64) -> SegmentOpen {
         trials: TRIALS,
         order: ListDigest::from_bytes([1; 32]),
         worker: 0,
-        started: MonoMicros(1_000_000),
-        started_at: UnixMillis(1_795_310_040_000),
+        started: begun.mono,
+        started_at: begun.wall,
         load_milli: Some(1_200),
         cpu_pressure_milli: Some(5_000),
         beside: Vec::new(),
     }
 }
 
-pub(crate) fn closing() -> SegmentClose {
+pub(crate) fn closing(begun: Begun) -> SegmentClose {
     SegmentClose {
         end: SegmentEnd::Completed,
         interruption: None,
-        ended: MonoMicros(9_000_000),
-        ended_at: UnixMillis(1_795_310_049_000),
+        ended: MonoMicros(begun.mono.0 + 8_000_000),
+        ended_at: UnixMillis(begun.wall.0 + 9_000),
         running: None,
         exit: Some(0),
         usage: Usage {

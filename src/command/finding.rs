@@ -2,18 +2,17 @@
 //! `show`, `status` and the end of a hunt have in common.
 //!
 //! - [`read`]: from the database
-//! - [`words`]: verdicts, causes and evidence in words and numbers
 //! - [`json`]: the same for programs
 //! - [`list`]: many flags as tables, one row per cause
 
 pub(super) mod json;
 pub(super) mod list;
 pub(super) mod read;
-pub(super) mod words;
 
+use crate::report::digest::Share;
+pub(super) use crate::report::words::{self, Names};
 use crate::{
     model::{Count, Flag, Suspicion, TestId, UnixMillis, Verdict},
-    plan::Handles,
     ui::escape,
 };
 
@@ -36,6 +35,8 @@ pub(super) struct Found {
     pub(super) token: Option<String>,
     /// Signature of its last failure.
     pub(super) signature: Option<String>,
+    /// Share of the red natural runs on record; `None` until there are enough of them.
+    pub(super) fragility: Option<Share>,
     /// Who looks after the test's file, as the checkout's CODEOWNERS file says: untrusted text.
     pub(super) owners: Vec<String>,
     /// Why nobody needs to do anything about it.
@@ -122,6 +123,7 @@ impl Found {
             last: None,
             token: None,
             signature: None,
+            fragility: None,
             owners: Vec::new(),
             no_action: None,
             is_new: false,
@@ -159,29 +161,5 @@ impl Found {
             Some(test) => escape::terminal(test.as_bytes()),
             None => Verdict::Infrastructure.word().to_owned(),
         }
-    }
-}
-
-/// Short names for the tests of a suite.
-pub(super) struct Names<'a>(Handles<'a>);
-
-impl<'a> Names<'a> {
-    /// Takes the suite's tests as they are now.
-    pub(super) fn of(tests: &'a [TestId]) -> Self {
-        Self(Handles::of(tests))
-    }
-
-    /// Returns a test's handle; also of one that the suite no longer has.
-    pub(super) fn handle(&self, test: &TestId) -> String {
-        self.0.handle(test).to_string()
-    }
-
-    /// Returns handle and name, escaped.
-    pub(super) fn both(&self, test: &TestId) -> String {
-        format!(
-            "{} {}",
-            self.handle(test),
-            escape::terminal(test.as_bytes())
-        )
     }
 }

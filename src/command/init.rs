@@ -272,7 +272,7 @@ runner = "{runner}"
 #min_free = "1GiB"
 
 [report]
-# Time zone of dates in reports; without it, the system's.
+# Time zone in which weeks and nights are cut; without it, UTC.
 #tz = "Europe/Berlin"
 "#
     )

@@ -19,6 +19,7 @@ mod man;
 mod minimize;
 mod probing;
 mod replay;
+mod report;
 mod repro;
 mod roster;
 mod run;
@@ -168,6 +169,7 @@ fn run(context: &Context, cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Show(arguments) => show::run(context, arguments, &context.settings(cli)?),
         Command::Replay(arguments) => replay::run(context, arguments, &context.settings(cli)?),
         Command::Minimize(arguments) => minimize::run(context, arguments, &context.settings(cli)?),
+        Command::Report(arguments) => report::run(context, arguments, &context.settings(cli)?),
         Command::Export(arguments) => export::run(context, arguments, &context.settings(cli)?),
         Command::Db {
             command: DbCommand::Check(arguments),

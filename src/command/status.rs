@@ -13,8 +13,9 @@ use crate::{
     cli::StatusArgs,
     config::Settings,
     error::{ExitCode, Failure},
-    model::{Clock, HuntKind, HuntState, SystemClock},
+    model::{Clock, Count, HuntKind, HuntState, SystemClock},
     plan::MasterSeed,
+    report::digest::ENOUGH,
     stats,
     store::{AnalysisRow, CanaryRow, Holder, HuntRow, HuntStatus, Reader, StoreError, holder},
     ui::{escape, text},
@@ -262,6 +263,8 @@ struct Analysed {
     attempts: u64,
     probe_trials: u64,
     row: Option<AnalysisRow>,
+    /// Green runs among the complete natural ones, as `failures` among `trials`.
+    green: Count,
     /// Tests that never failed in this hunt, and the failure rate that they may still have, with 95 %; `None` before
     /// the first iteration is complete.
     never_failed: Option<(u64, f64)>,
@@ -272,6 +275,7 @@ impl Analysed {
         let suite = settings.suite.id;
         let tests = read::tests(suite, reader)?;
         let passing = (tests.len() as u64).saturating_sub(status.failing_tests);
+        let natural = reader.natural_runs(suite)?;
         // Every one of them ran at least this often, unless it was skipped.
         let runs = status.iterations;
         Ok(Self {
@@ -279,6 +283,10 @@ impl Analysed {
             attempts: reader.attempts(suite)?,
             probe_trials: status.probe_trials,
             row: reader.analysis(suite)?,
+            green: Count {
+                failures: natural.runs - natural.red.len() as u64,
+                trials: natural.runs,
+            },
             never_failed: (runs > 0).then(|| (passing, stats::never_failed_bound(runs, ALPHA))),
         })
     }
@@ -293,10 +301,36 @@ impl Analysed {
             Value::Null,
             |canary| json!({"state": canary.state, "why": canary.why}),
         );
+        let (low, high) = words::interval(self.green).unzip();
+        answer["green"] = json!({
+            "order": "natural",
+            "green": self.green.failures,
+            "runs": self.green.trials,
+            "low": low,
+            "high": high,
+        });
         answer["never_failed"] = self.never_failed.map_or(
             Value::Null,
             |(tests, bound)| json!({"tests": tests, "upper_bound": bound}),
         );
+    }
+
+    /// How often full runs in the CI's own order were green.
+    fn green_line(&self) -> String {
+        let of = self.green;
+        match words::interval(of) {
+            Some((low, high)) if of.trials >= ENOUGH => format!(
+                "green   {} of {} in your CI's order (95 %: {} to {})",
+                text::count(of.failures),
+                text::plural(of.trials, "full run"),
+                words::percent(low),
+                words::percent(high)
+            ),
+            _ => format!(
+                "green   not yet: {} of {ENOUGH} full runs in your CI's order",
+                text::count(of.trials)
+            ),
+        }
     }
 
     fn canary(&self) -> Option<&CanaryRow> {
@@ -308,6 +342,7 @@ impl Analysed {
             format!("flags   {} open", text::count(self.flags_open as u64)),
             format!("tried   {}", flags::attempts_line(self.attempts)),
         ];
+        lines.push(self.green_line());
         if self.probe_trials > 0 {
             lines.push(format!(
                 "probes  {} in probes, in no count above",

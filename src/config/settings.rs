@@ -235,6 +235,6 @@ pub struct StoreSettings {
 /// Section `[report]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportSettings {
-    /// Time zone of dates in reports, by its IANA name; `None` for the system's.
+    /// Time zone of dates in reports, by its IANA name; `None` for UTC.
     pub tz: Option<String>,
 }

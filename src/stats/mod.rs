@@ -9,6 +9,7 @@
 //! - [`pairs`]: which tests are needed, one alone or two together
 //! - [`share`]: a prior over polluters that victims share
 //! - [`burst`], [`change`], [`mass`]: infrastructure nights, regressions, what was not seen yet
+//! - [`fragility`], [`trend`]: shares of red runs, what passes after a fix are worth, whether a test became worse
 //! - [`special`]: beta functions that are right at large shapes
 
 #![expect(
@@ -21,6 +22,7 @@ pub mod burst;
 #[cfg(test)]
 pub(crate) mod chance;
 pub mod change;
+pub mod fragility;
 pub mod mass;
 pub mod model_x;
 pub mod pairs;
@@ -28,9 +30,11 @@ pub mod rate;
 pub mod share;
 pub mod special;
 pub mod tournament;
+pub mod trend;
 
 pub use blocks::{ArmCounts, Blocks, BlocksOpening, BlocksVerdict, Direction, Kind};
 pub use change::ln_e_change;
+pub use fragility::{Mended, RedShare, mended};
 pub use mass::{Unseen, unseen};
 pub use model_x::{Bets, ProbabilityBefore, e_bh};
 pub use rate::{
@@ -40,3 +44,4 @@ pub use rate::{
 pub use share::Shared;
 pub use special::{ln_mean, ln_sum, softmax};
 pub use tournament::{Active, Cell, Curve, Tables, polluter_count};
+pub use trend::{Worse, direction};

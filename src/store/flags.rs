@@ -309,7 +309,7 @@ impl Reader {
     }
 }
 
-fn flag(row: &Row) -> rusqlite::Result<(Option<i64>, FlagRow)> {
+pub(super) fn flag(row: &Row) -> rusqlite::Result<(Option<i64>, FlagRow)> {
     let flag = FlagRow {
         id: row.get("id")?,
         hunt: row.get("hunt_id")?,
@@ -323,7 +323,7 @@ fn flag(row: &Row) -> rusqlite::Result<(Option<i64>, FlagRow)> {
     Ok((row.get("test_id")?, flag))
 }
 
-fn seen(row: &Row) -> rusqlite::Result<Seen> {
+pub(super) fn seen(row: &Row) -> rusqlite::Result<Seen> {
     Ok(Seen {
         at: UnixMillis(row.get("ended_ms")?),
         hunt: row.get("hunt_id")?,

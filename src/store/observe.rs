@@ -76,6 +76,8 @@ pub struct ObservedSegment {
     pub started: MonoMicros,
     /// Wall-clock label of the start.
     pub started_at: UnixMillis,
+    /// How long it ran.
+    pub took: Duration,
     /// Levels of its environment factors by name.
     pub factors: Vec<FactorLevel>,
 }
@@ -133,7 +135,6 @@ struct Found {
     row: ObservedSegment,
     asked: u32,
     order: ListDigest,
-    ended: MonoMicros,
 }
 
 impl Reader {
@@ -193,7 +194,7 @@ impl Reader {
                 _ => *size.insert(size_of(moment, &shard)?),
             };
             for found in self.segments(moment, cursor, &shard, size, names)? {
-                let took = found.ended.since(found.row.started).as_micros();
+                let took = found.row.took.as_micros();
                 cursor.spent += i64::try_from(took).unwrap_or(0);
                 each(Observed::Segment(Box::new(found.row)));
             }
@@ -348,6 +349,8 @@ fn segment(row: &Row, shard: &Shard) -> rusqlite::Result<Found> {
         (false, None) => Origin::Planned,
     };
     let running: Option<i64> = row.get("running_id")?;
+    let started = MonoMicros(row.get("started_us")?);
+    let ended = MonoMicros(row.get("ended_us")?);
     Ok(Found {
         row: ObservedSegment {
             segment: row.get("id")?,
@@ -363,13 +366,13 @@ fn segment(row: &Row, shard: &Shard) -> rusqlite::Result<Found> {
             died_in: running.filter(|_| died),
             worker: row.get("worker")?,
             boot_id: row.get("boot_id")?,
-            started: MonoMicros(row.get("started_us")?),
+            started,
             started_at: UnixMillis(row.get("started_ms")?),
+            took: ended.since(started),
             factors: Vec::new(),
         },
         asked: row.get("trials")?,
         order: ListDigest::from_bytes(row.get("order_digest")?),
-        ended: MonoMicros(row.get("ended_us")?),
     })
 }
 

@@ -326,6 +326,17 @@ impl Reader {
         row.map(|found| self.with_tests(found)).transpose()
     }
 
+    /// Returns the version of the database's schema.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn schema_version(&self) -> Result<i64, StoreError> {
+        let version = |row: &Row| row.get(0);
+        self.connection
+            .pragma_query_value(None, "user_version", version)
+            .map_err(|e| StoreError::query("user_version", e))
+    }
+
     /// Returns one revision.
     ///
     /// # Errors

@@ -123,6 +123,44 @@ pub fn xml(bytes: &[u8]) -> String {
     })
 }
 
+/// Returns text that is escaped already as a code span of Markdown that holds in a table, too: nothing in it formats,
+/// links or pings. Empty text is a span of one space.
+#[must_use]
+pub fn markdown_code(text: &str) -> String {
+    let mut longest = 0;
+    let mut run = 0;
+    for character in text.chars() {
+        run = if character == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.is_empty() || text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) {
+        " "
+    } else {
+        ""
+    };
+    // A table ends a cell at a bar even in a code span, unless a backslash is before it.
+    format!("{fence}{pad}{}{pad}{fence}", text.replace('|', "\\|"))
+}
+
+/// Returns a line of text that is escaped already as Markdown that shows just it: every character that could format,
+/// link, ping or open a tag is written as an entity.
+#[must_use]
+pub fn markdown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '!' | '~'
+            | '&' | '@' | '$' => {
+                push(&mut safe, format_args!("&#{};", u32::from(character)));
+            }
+            plain => safe.push(plain),
+        }
+    }
+    // A scheme would become a link by itself.
+    safe.replace("://", "&#58;//").replace("www.", "www&#46;")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +185,21 @@ mod tests {
     #[test]
     fn terminal_lines_keep_line_feeds_alone() {
         assert_eq!(terminal_lines(b"a\nb\r\n"), "a\nb\\u{d}\n");
+    }
+
+    #[test]
+    fn markdown_neither_formats_nor_links_nor_pings() {
+        assert_eq!(markdown_code("a|b"), "`a\\|b`");
+        assert_eq!(markdown_code("`a``"), "``` `a`` ```");
+        assert_eq!(markdown_code(""), "`  `");
+        assert_eq!(
+            markdown("*a* <b> @c #1"),
+            "&#42;a&#42; &#60;b&#62; &#64;c &#35;1"
+        );
+        assert_eq!(
+            markdown("see http://x.y, www.z"),
+            "see http&#58;//x.y, www&#46;z"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod evidence;
 mod probes;
+mod shell;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

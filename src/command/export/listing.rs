@@ -263,6 +263,8 @@ pub(super) struct Figures {
     pub(super) finished: u64,
     pub(super) abandoned: u64,
     pub(super) attempts: u64,
+    /// Green and all complete runs in the CI's own order.
+    pub(super) green: (u64, u64),
     /// When the database last heard from a hunt; `None` before the first.
     pub(super) last_commit: Option<UnixMillis>,
     /// Its size with its write-ahead log.
@@ -299,6 +301,10 @@ impl Figures {
             finished: 0,
             abandoned: 0,
             attempts: board.attempts,
+            green: {
+                let natural = reader.natural_runs(suite)?;
+                (natural.runs - natural.red.len() as u64, natural.runs)
+            },
             last_commit: None,
             bytes: size(database) + size(Path::new(&log)),
             canary: canary.map(|canary| canary.state),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Certainty, Found, Seen, words::interval};
 use crate::{
     model::{Count, Flag, Role, TestId},
+    report::digest::Share,
     ui::escape,
 };
 
@@ -39,12 +40,21 @@ pub(in crate::command) fn flag(found: &Found, naming: Naming) -> Value {
         "first_seen": found.first.as_ref().map(seen),
         "last_seen": found.last.as_ref().map(|seen| seen.time.rfc3339()),
         "e_value": found.ln_e().map(e_value),
-        // Computed on natural iterations alone, by the report.
-        "fragility": Value::Null,
+        "fragility": found.fragility.as_ref().map(fragility),
         "signature": found.signature,
         "owners": found.owners,
         "no_action": found.no_action.map(super::NoAction::word),
         "new": found.is_new,
+    })
+}
+
+/// The share of the red natural runs, per 1,000 runs.
+fn fragility(share: &Share) -> Value {
+    json!({
+        "per_1000": share.per_1000,
+        "low": share.interval.0,
+        "high": share.interval.1,
+        "alone": share.alone,
     })
 }
 

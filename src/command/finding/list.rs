@@ -1,11 +1,13 @@
 //! Many flags as tables: the certified first, one row per cause; what is merely suspected and what needs no
 //! action apart.
 
-use std::collections::BTreeMap;
-
 use super::{Certainty, Found, Names, words};
 use crate::{
-    model::{Role, TestId},
+    model::{Flag, Role, TestId},
+    report::{
+        cause::{self, Grouped},
+        sentence,
+    },
     ui::{Column, escape, table, text},
 };
 
@@ -53,6 +55,15 @@ impl Cause<'_> {
             Self::Shared { victims, .. } => {
                 victims.iter().map(|found| found.flag.soak.failures).sum()
             }
+        }
+    }
+
+    /// Its share of the red natural runs, per 1,000 runs; `None` until there are enough of them.
+    fn fragility(&self) -> Option<f64> {
+        let share = |found: &Found| Some(found.fragility?.per_1000);
+        match self {
+            Self::One(found) => share(found),
+            Self::Shared { victims, .. } => victims.iter().map(|found| share(found)).sum(),
         }
     }
 
@@ -122,43 +133,35 @@ fn is(found: &Found, certainty: Certainty) -> bool {
     found.certainty() == certainty && found.no_action.is_none()
 }
 
-/// Puts tests together that one group makes fail: each with the group that has most of them.
+/// Puts tests together that one group makes fail, most failures first.
 fn by_cause<'a>(found: &[&'a Found]) -> Vec<Cause<'a>> {
-    let mut shared: BTreeMap<(Role, &[TestId]), usize> = BTreeMap::new();
-    for group in found.iter().flat_map(|found| deciding(found)) {
-        *shared.entry(group).or_default() += 1;
-    }
-    let mut victims: BTreeMap<(Role, &[TestId]), Vec<&Found>> = BTreeMap::new();
-    let mut causes = Vec::new();
-    for one in found {
-        // Of equal ones the last in byte order: any rule does, as long as it is one.
-        let most = deciding(one)
-            .max_by_key(|group| (shared[group], *group))
-            .filter(|group| shared[group] > 1);
-        match most {
-            Some(group) => victims.entry(group).or_default().push(one),
-            None => causes.push(Cause::One(one)),
-        }
-    }
-    for ((role, members), mut victims) in victims {
-        victims.sort_by_key(|found| (std::cmp::Reverse(found.flag.soak.failures), found.name()));
-        causes.push(if victims.len() == 1 {
-            Cause::One(victims[0])
-        } else {
-            Cause::Shared {
+    let flags: Vec<&'a Flag> = found.iter().map(|one| &one.flag).collect();
+    let grouped = cause::by_cause(&flags).into_iter();
+    let mut causes: Vec<Cause<'a>> = grouped
+        .map(|grouped| match grouped {
+            Grouped::One(place) => Cause::One(found[place]),
+            Grouped::Shared {
                 role,
                 members,
                 victims,
+            } => {
+                let mut victims: Vec<&'a Found> = victims.iter().map(|at| found[*at]).collect();
+                victims.sort_by_key(|one| (std::cmp::Reverse(one.flag.soak.failures), one.name()));
+                Cause::Shared {
+                    role,
+                    members,
+                    victims,
+                }
             }
-        });
-    }
-    causes.sort_by_key(|cause| {
-        let example = cause.example();
-        (
-            example.always_fails(),
-            std::cmp::Reverse(cause.failures()),
-            example.name(),
-        )
+        })
+        .collect();
+    causes.sort_by(|a, b| {
+        let share = |cause: &Cause<'_>| cause.fragility().unwrap_or(0.0);
+        let always = |cause: &Cause<'_>| cause.example().always_fails();
+        (always(a).cmp(&always(b)))
+            .then(share(b).total_cmp(&share(a)))
+            .then(b.failures().cmp(&a.failures()))
+            .then_with(|| a.example().name().cmp(&b.example().name()))
     });
     causes
 }
@@ -187,15 +190,8 @@ fn counted(causes: &[Cause<'_>]) -> String {
     parts.join("; ")
 }
 
-/// The groups that decide over a test; cleaners only undo what others did.
-fn deciding(found: &Found) -> impl Iterator<Item = (Role, &[TestId])> {
-    let groups = found.flag.groups.iter();
-    groups
-        .filter(|group| group.role != Role::Cleaner)
-        .map(|group| (group.role, &*group.members))
-}
-
-const CERTIFIED: [Column; 5] = [
+const CERTIFIED: [Column; 6] = [
+    Column::Number("of 1,000"),
     Column::Word("verdict"),
     Column::Word("handle"),
     Column::Number("fails/runs"),
@@ -223,7 +219,8 @@ fn certified(
                 members,
                 victims,
             } => {
-                rows.push(shared(*role, members, victims, names));
+                let share = per_1000(cause.fragility());
+                rows.push([vec![share], shared(*role, members, victims, names)].concat());
                 if extent == Extent::All {
                     rows.extend(victims.iter().map(|found| row(found, names)));
                     tokens.extend(victims.iter().filter_map(|found| token(found)));
@@ -233,12 +230,27 @@ fn certified(
             }
         }
     }
-    let mut lines = vec![table(&CERTIFIED, &rows, columns).trim_end().to_owned()];
+    // Until there are enough natural runs nobody knows a share.
+    let known = causes.iter().any(|cause| cause.fragility().is_some());
+    let from = usize::from(!known);
+    for row in &mut rows {
+        row.drain(..from);
+    }
+    let mut lines = vec![
+        table(&CERTIFIED[from..], &rows, columns)
+            .trim_end()
+            .to_owned(),
+    ];
     if causes.len() > shown {
         lines.push(format!(
             "… {} more: `--all` shows them",
             text::plural((causes.len() - shown) as u64, "cause")
         ));
+    }
+    if known {
+        lines.push(
+            "of 1,000: its share of the red runs among 1,000 full runs in your CI's order".into(),
+        );
     }
     if !tokens.is_empty() {
         lines.push(
@@ -251,12 +263,18 @@ fn certified(
 
 fn row(found: &Found, names: &Names<'_>) -> Vec<String> {
     vec![
+        per_1000(found.fragility.map(|share| share.per_1000)),
         found.flag.verdict.word().to_owned(),
         found.handle.clone().unwrap_or_default(),
         fails(found),
         words::cause(&found.flag, names),
         mark_new(found),
     ]
+}
+
+/// Red natural runs among 1,000 that are its fault.
+fn per_1000(share: Option<f64>) -> String {
+    share.map_or_else(String::new, sentence::per_1000)
 }
 
 /// The name, with a mark where the flag is new.

@@ -11,6 +11,7 @@ use crate::{
     config::Settings,
     model::{Count, HuntKind, ListDigest, SuiteId, TestId, UnixMillis, Verdict},
     plan::{Row, Token},
+    report::Fragility,
     store::{self, AnalysisRow, FlagRow, Reader, RevisionId, StoreError},
     suite::{Checkout, Owners},
 };
@@ -84,14 +85,19 @@ pub(in crate::command) fn board(
             }),
         }
     }
-    found.sort_by_key(|found| {
-        (
-            found.flag.test.is_none(),
-            found.certainty(),
-            found.always_fails(),
-            std::cmp::Reverse(found.flag.soak.failures),
-            found.name(),
-        )
+    found.sort_by(|a, b| {
+        let rank = |found: &Found| {
+            (
+                found.flag.test.is_none(),
+                found.certainty(),
+                found.always_fails(),
+            )
+        };
+        let share = |found: &Found| found.fragility.map_or(0.0, |share| share.per_1000);
+        (rank(a).cmp(&rank(b)))
+            .then(share(b).total_cmp(&share(a)))
+            .then(b.flag.soak.failures.cmp(&a.flag.soak.failures))
+            .then_with(|| a.name().cmp(&b.name()))
     });
     let attempts = reader.attempts(suite)?;
     let owners_unknown = desk.owners_unknown;
@@ -126,6 +132,7 @@ pub(in crate::command) struct Desk<'a> {
     newest_hunt: Option<i64>,
     since: Option<UnixMillis>,
     lists: RefCell<BTreeMap<RevisionId, ListDigest>>,
+    fragility: Fragility,
     checkout: Checkout,
     owners: Owners,
     /// Why nobody is known to own a test, where there is a CODEOWNERS file that cannot be used.
@@ -160,6 +167,10 @@ impl<'a> Desk<'a> {
                 .map(|hunt| hunt.id),
             since,
             lists: RefCell::default(),
+            fragility: {
+                let natural = reader.natural_runs(suite)?;
+                Fragility::of(natural.runs, natural.red.values())
+            },
             checkout,
             owners,
             owners_unknown,
@@ -202,6 +213,11 @@ impl<'a> Desk<'a> {
             last: row.last_seen.as_ref().map(Seen::of),
             token,
             signature: row.last_seen.and_then(|seen| seen.signature),
+            fragility: row
+                .flag
+                .test
+                .as_ref()
+                .and_then(|test| self.fragility.share(test)),
             owners: row
                 .flag
                 .test
@@ -230,6 +246,7 @@ impl<'a> Desk<'a> {
             last: last.as_ref().map(Seen::of),
             token: token.map(|token| token.to_string()),
             signature: last.and_then(|seen| seen.signature),
+            fragility: self.fragility.share(test),
             owners: self.owners_of(test),
             no_action: (!self.present.contains(test)).then_some(NoAction::Gone),
             ..Found::of_test(test, &self.names.handle(test), soak)

@@ -7,6 +7,7 @@ use crate::{
         finding::{Certainty, Found, Names, words},
     },
     model::{Group, Recipe, Role, Verdict},
+    report::sentence,
     ui::{escape, text},
 };
 
@@ -169,6 +170,17 @@ fn counts(lines: &mut Lines, card: &Card) {
         }
     } else {
         lines.one("soak", format!("failed {}", words::counted(card.soak)));
+    }
+    if let Some(share) = card.found.as_ref().and_then(|found| found.fragility) {
+        lines.one(
+            "share",
+            format!(
+                "{} of 1,000 full runs in your CI's order are red for it (95 %: {} to {})",
+                sentence::per_1000(share.per_1000),
+                sentence::per_1000(share.interval.0),
+                sentence::per_1000(share.interval.1)
+            ),
+        );
     }
     if skipped + void > 0 {
         lines.one(

@@ -1,8 +1,8 @@
 //! Verdicts, causes and evidence in words and numbers. Test names come out escaped.
 
-use super::Names;
 use crate::{
-    model::{Count, Flag, Group, Reach, Recipe, Role, Verdict},
+    model::{Count, Flag, Group, Reach, Recipe, Role, TestId, Verdict},
+    plan::Handles,
     stats,
     ui::{escape, text},
 };
@@ -12,13 +12,42 @@ const ALPHA: f64 = 0.05;
 /// Longest level of a factor in a table.
 const LEVEL_COLUMNS: usize = 18;
 
+/// Short names for the tests of a suite.
+pub struct Names<'a>(Handles<'a>);
+
+impl<'a> Names<'a> {
+    /// Takes the suite's tests as they are now.
+    #[must_use]
+    pub fn of(tests: &'a [TestId]) -> Self {
+        Self(Handles::of(tests))
+    }
+
+    /// Returns a test's handle; also of one that the suite no longer has.
+    #[must_use]
+    pub fn handle(&self, test: &TestId) -> String {
+        self.0.handle(test).to_string()
+    }
+
+    /// Returns handle and name, escaped.
+    #[must_use]
+    pub fn both(&self, test: &TestId) -> String {
+        format!(
+            "{} {}",
+            self.handle(test),
+            escape::terminal(test.as_bytes())
+        )
+    }
+}
+
 /// Returns the anytime-valid 95 % interval of a failure rate; `None` without trials.
-pub(in crate::command) fn interval(count: Count) -> Option<(f64, f64)> {
+#[must_use]
+pub fn interval(count: Count) -> Option<(f64, f64)> {
     (count.trials > 0).then(|| stats::confidence_sequence(count, ALPHA))
 }
 
 /// Returns a rate as percent with two or three digits: `2.9 %`, `0.031 %`, never `100 %` for less.
-pub(in crate::command) fn percent(rate: f64) -> String {
+#[must_use]
+pub fn percent(rate: f64) -> String {
     let percent = rate * 100.0;
     let digits = match percent {
         10.0.. => 0,
@@ -38,7 +67,8 @@ pub(in crate::command) fn percent(rate: f64) -> String {
 }
 
 /// Returns a count with its rate and interval: `182 of 6,270 (2.9 %; 2.5 to 3.3 %)`.
-pub(in crate::command) fn counted(count: Count) -> String {
+#[must_use]
+pub fn counted(count: Count) -> String {
     let of = fraction(count);
     match interval(count) {
         None => format!("{of} runs"),
@@ -55,7 +85,8 @@ fn fraction(count: Count) -> String {
 }
 
 /// Returns what an e-value means: how often evidence like this comes about by accident, at most.
-pub(in crate::command) fn one_in(ln_e: f64) -> String {
+#[must_use]
+pub fn one_in(ln_e: f64) -> String {
     let decades = ln_e / std::f64::consts::LN_10;
     if ln_e <= 0.0 {
         "no evidence".to_owned()
@@ -73,7 +104,8 @@ pub(in crate::command) fn one_in(ln_e: f64) -> String {
 }
 
 /// Returns the groups that hold a role.
-pub(in crate::command) fn holders(flag: &Flag, role: Role) -> Vec<&Group> {
+#[must_use]
+pub fn holders(flag: &Flag, role: Role) -> Vec<&Group> {
     flag.groups
         .iter()
         .filter(|group| group.role == role)
@@ -81,7 +113,8 @@ pub(in crate::command) fn holders(flag: &Flag, role: Role) -> Vec<&Group> {
 }
 
 /// Returns the cause in a few columns, for a table.
-pub(in crate::command) fn cause(flag: &Flag, names: &Names<'_>) -> String {
+#[must_use]
+pub fn cause(flag: &Flag, names: &Names<'_>) -> String {
     let short = |word: &str, role| by_groups(word, &holders(flag, role), names);
     match flag.verdict {
         Verdict::Infrastructure => "the machine".to_owned(),
@@ -127,7 +160,8 @@ fn by_groups(word: &str, groups: &[&Group], names: &Names<'_>) -> String {
 }
 
 /// Returns what the verdict says about the test, as a sentence.
-pub(in crate::command) fn meaning(flag: &Flag) -> String {
+#[must_use]
+pub fn meaning(flag: &Flag) -> String {
     let adjacent = flag.groups.iter().any(|group| group.adjacent);
     match flag.verdict {
         Verdict::Infrastructure => {
@@ -174,8 +208,73 @@ pub(in crate::command) fn meaning(flag: &Flag) -> String {
     }
 }
 
+/// Returns what a test with this verdict does, in a few words that follow its name.
+#[must_use]
+pub fn brief(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Infrastructure => "failed with the machine",
+        Verdict::Broken => "always fails",
+        Verdict::Environment => "fails by its environment",
+        Verdict::Nio => "fails when it runs again",
+        Verdict::OdVictim => "fails after",
+        Verdict::OdBrittle => "fails without",
+        Verdict::Interference => "fails beside",
+        Verdict::Position => "fails late in a process",
+        Verdict::Ndod => "fails at random, more often after",
+        Verdict::Nod => "fails at random",
+        Verdict::Undetermined => "fails, not explained yet",
+    }
+}
+
+/// Returns what a group of so many members does to some tests: `makes 41 tests fail`.
+#[must_use]
+pub fn does(role: Role, members: usize, tests: &str) -> String {
+    let together = if members > 1 { "together " } else { "" };
+    let s = if members > 1 { "" } else { "s" };
+    match role {
+        Role::Polluter => format!("{together}make{s} {tests} fail"),
+        Role::StateSetter => format!("must {together}run before {tests}"),
+        Role::Cleaner => format!("{together}clean{s} up for {tests}"),
+        Role::Neighbour => format!("running elsewhere {together}disturb{s} {tests}"),
+    }
+}
+
+/// Does [`brief`] of this verdict end in a word that the name of another test follows?
+#[must_use]
+pub fn names_another(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::OdVictim | Verdict::OdBrittle | Verdict::Interference | Verdict::Ndod => true,
+        Verdict::Infrastructure
+        | Verdict::Broken
+        | Verdict::Environment
+        | Verdict::Nio
+        | Verdict::Position
+        | Verdict::Nod
+        | Verdict::Undetermined => false,
+    }
+}
+
+/// Does the group decide whether the test fails? Cleaners only undo what others did.
+#[must_use]
+pub fn decides(group: &Group) -> bool {
+    match group.role {
+        Role::Polluter | Role::StateSetter | Role::Neighbour => true,
+        Role::Cleaner => false,
+    }
+}
+
+/// Returns a revision as people know it, escaped: a commit by the beginning of its hash, another label whole.
+#[must_use]
+pub fn revision(label: &str) -> String {
+    const SHORT: usize = 9;
+    let is_hash = label.len() > SHORT && label.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let label = if is_hash { &label[..SHORT] } else { label };
+    text::elide_middle(&escape::terminal(label.as_bytes()), LEVEL_COLUMNS)
+}
+
 /// Returns factor levels as `NAME=level`.
-pub(in crate::command) fn settings(levels: &[(String, String)]) -> String {
+#[must_use]
+pub fn settings(levels: &[(String, String)]) -> String {
     let levels: Vec<String> = levels
         .iter()
         .map(|(factor, level)| escape::terminal(format!("{factor}={level}").as_bytes()))
@@ -184,7 +283,8 @@ pub(in crate::command) fn settings(levels: &[(String, String)]) -> String {
 }
 
 /// Returns the evidence for a group: its three arms, and what their difference is worth.
-pub(in crate::command) fn arms(group: &Group, what: (&str, &str)) -> Vec<String> {
+#[must_use]
+pub fn arms(group: &Group, what: (&str, &str)) -> Vec<String> {
     let (with, without) = what;
     let line = |arm: &str, count: Count| format!("{arm:<20} fails {}", counted(count));
     let mut lines = vec![line(with, group.with)];
@@ -200,7 +300,8 @@ pub(in crate::command) fn arms(group: &Group, what: (&str, &str)) -> Vec<String>
 }
 
 /// Returns where the state lives.
-pub(in crate::command) fn reach(reach: Reach) -> &'static str {
+#[must_use]
+pub fn reach(reach: Reach) -> &'static str {
     match reach {
         Reach::Process => "in the memory of one process",
         Reach::Container => "outside the process: files, ports or daemons of one container",
@@ -209,7 +310,8 @@ pub(in crate::command) fn reach(reach: Reach) -> &'static str {
 }
 
 /// Returns how often to repeat a recipe, and why.
-pub(in crate::command) fn repeats(recipe: &Recipe) -> String {
+#[must_use]
+pub fn repeats(recipe: &Recipe) -> String {
     let again = text::plural(recipe.repeat.into(), "run");
     let show = if recipe.repeat == 1 { "shows" } else { "show" };
     let worst = if recipe.repeat_at_worst > recipe.repeat {
