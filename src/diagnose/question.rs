@@ -175,6 +175,9 @@ impl Inquiry {
                     course.tell(certify, probe, reply);
                 }
                 (Progress::Reduce(course), Setup::Reduce(reduce)) => course.tell(reduce, reply),
+                (Progress::After(course), Setup::Separate(separate)) => {
+                    course.tell_separated(separate, probe, reply);
+                }
                 (Progress::After(course), _) => course.tell(reply),
                 (Progress::Replay(course), _) => course.tell(reply),
                 (Progress::Search(_) | Progress::Blocks(_) | Progress::Reduce(_), _) => {}
