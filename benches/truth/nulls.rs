@@ -1,5 +1,8 @@
 //! Weeks in which nobody is to blame: every test that is named is named wrongly.
 
+use std::fmt;
+use std::sync::Mutex;
+
 use soakhound::diagnose::Analyst;
 use soakhound::model::Verdict;
 
@@ -9,7 +12,7 @@ use super::bench::scenario::intermittent;
 use super::bench::score::{due, names_innocent};
 use super::bench::world::{Defect, Nature, World};
 use super::options::Options;
-use super::print::line;
+use super::print::{line, progress};
 use super::run::by_seed;
 
 /// Intermittent tests of a week.
@@ -72,6 +75,47 @@ fn world(name: &str, tests: u32, iterations: u64, seed: u64) -> World {
     world
 }
 
+/// Totals of the weeks that are over, for a run that is watched for hours.
+#[derive(Default)]
+struct Totals {
+    weeks: u64,
+    attempts: u64,
+    named: u64,
+    verdicts_wrong: u64,
+    passive: u64,
+    victims: u64,
+    lost_by_kills: u64,
+}
+
+impl Totals {
+    fn add(&mut self, week: &Week) {
+        self.weeks += 1;
+        self.attempts += week.attempts;
+        self.named += week.named;
+        self.verdicts_wrong += week.verdicts_wrong;
+        self.passive += week.passive;
+        self.victims += week.victims;
+        self.lost_by_kills += week.lost_by_kills;
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} weeks, {} attempts, named {} (limit {}), other verdicts {}, passive {}/{}, lost by kills {}",
+            self.weeks,
+            self.attempts,
+            self.named,
+            poisson_limit(self.attempts as f64 / 1000.0),
+            self.verdicts_wrong,
+            self.passive,
+            self.victims,
+            self.lost_by_kills
+        )
+    }
+}
+
 /// What one week showed.
 struct Week {
     attempts: u64,
@@ -102,8 +146,13 @@ pub(crate) fn nulls(options: &Options) {
         if !asked.is_empty() && !asked.iter().any(|word| word == name) {
             continue;
         }
+        let so_far = Mutex::new(Totals::default());
         let weeks = by_seed(options, options.weeks, |seed| {
-            week(name, tests, iterations, seed)
+            let week = week(name, tests, iterations, seed);
+            let mut so_far = so_far.lock().expect("no thread panics with it");
+            so_far.add(&week);
+            progress(&format!("{name}: {so_far} (of {} weeks)", options.weeks));
+            week
         });
         report(name, &weeks, options.verbose);
     }

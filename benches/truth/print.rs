@@ -1,12 +1,18 @@
 //! What the bench prints: lines, medians, intervals.
 #![expect(
     clippy::print_stdout,
-    reason = "a bench answers on standard output, and nowhere else"
+    clippy::print_stderr,
+    reason = "a bench answers on standard output, and tells on standard error how far it is"
 )]
 
 /// Prints a line.
 pub(crate) fn line(text: &str) {
     println!("{text}");
+}
+
+/// Says how far it is.
+pub(crate) fn progress(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Mean, median and 90 % quantile, as the tables show them; a dash where there is nothing.

@@ -14,6 +14,7 @@ use super::{
     question::{Conclusion, Inquiry, NextStep, View},
     ranking::Source,
     setup::{Opening, Search, Setup},
+    strays::Strays,
     systemic,
 };
 use crate::{
@@ -494,6 +495,7 @@ impl Analyst {
             victim,
             case,
             soak: self.soak(victim),
+            strays: self.strays(victim),
             pressing: self.pressing,
         }
     }
@@ -502,6 +504,20 @@ impl Analyst {
     fn is_idle(&self, victim: u32) -> bool {
         let desk = self.cases.get(&victim);
         desk.is_none_or(|desk| desk.case.open.is_none() && desk.plan.is_none())
+    }
+
+    /// How often failures come to other tests than this one for no reason of their own.
+    fn strays(&self, victim: u32) -> Strays {
+        let mut quiet = self.ledger.all_trials();
+        let mut others = Vec::new();
+        for test in self.ledger.suspects() {
+            let soak = self.ledger.soak(test);
+            quiet = quiet.saturating_sub(soak.trials);
+            if test != victim {
+                others.push(soak);
+            }
+        }
+        Strays::learn(&others, quiet, self.ledger.held_of_a_few())
     }
 
     /// Decides what to ask next about a test with no open question.

@@ -142,6 +142,26 @@ impl Case {
         always || self.closed.iter().any(certified)
     }
 
+    /// Failures alone, and after decoys none of which was ever suspected: how often it fails by itself.
+    pub(crate) fn by_itself(&self) -> Count {
+        let suspects: Vec<u32> = self
+            .closed
+            .iter()
+            .chain(&self.open)
+            .filter_map(Inquiry::treated_group)
+            .flatten()
+            .copied()
+            .collect();
+        let mut count = self.alone;
+        for (decoys, failed) in &self.decoys {
+            if !decoys.iter().any(|test| suspects.contains(test)) {
+                count.trials += 1;
+                count.failures += u64::from(*failed);
+            }
+        }
+        count
+    }
+
     /// Failures after decoys none of which turned out to be a polluter.
     pub(crate) fn clean_decoys(&self) -> Count {
         let polluters = self.groups(Role::Polluter).concat();

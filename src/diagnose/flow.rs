@@ -18,6 +18,7 @@ use super::{
     question::{Conclusion, Inquiry},
     ranking,
     setup::{Alone, Certify, Opening, Replay, Search, Setup, Stand, Treatment, Wanted},
+    strays::Strays,
 };
 use crate::{
     model::{Count, Question},
@@ -34,6 +35,10 @@ const CERTIFICATE: f64 = 24.0;
 const THOROUGH: u32 = 60;
 /// Probes of a search before the first reduction, beside two for each halving of what is open.
 const SHORT: f64 = 6.0;
+/// Candidates up to which a short search allows for a cause that does not always show ...
+const ONE_OF_FEW: f64 = 4.0;
+/// ... but shows at least so often.
+const SELDOM: f64 = 0.25;
 /// Candidates up to which a search is repeated though nothing failed since.
 const CHEAP: f64 = 50.0;
 /// Certifications that may fail before a test waits until its data have doubled.
@@ -74,6 +79,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) case: &'a Case,
     /// Ordinary runs and second runs together.
     pub(crate) soak: Count,
+    /// How often other tests fail for no reason of their own.
+    pub(crate) strays: Strays,
     /// Is it to be answered now, whatever that costs? More recorded runs are not to be expected.
     pub(crate) pressing: bool,
 }
@@ -129,6 +136,15 @@ impl<'a> Facts<'a> {
     /// The evidence of the victim.
     fn evidence(&self) -> &'a Evidence {
         self.ledger.evidence(self.victim)
+    }
+
+    /// Did it run often and fail no more often than any test does for no reason of its own? Then it is not searched
+    /// for culprits until it fails again.
+    fn are_strays(&self) -> bool {
+        self.evidence().total.trials() >= order::RUNS_BEFORE_ALONE
+            && self
+                .strays
+                .explain(self.ledger.soak(self.victim), self.case.alone)
     }
 
     /// The share of its recorded runs that fail, smoothed; second runs are not among them.
@@ -282,10 +298,29 @@ impl<'a> Facts<'a> {
         }
         // A single one that is sure shows soon; otherwise several may be needed together: a failing order will tell.
         if wanted != Wanted::Cleaner && !reduced {
-            search.runs = at_most(SHORT + 2.0 * left_open.log2(), runs);
+            let cap = SHORT + 2.0 * left_open.log2();
+            let rate = if left_open <= ONE_OF_FEW {
+                self.rate_after_best(wanted).clamp(SELDOM, 1.0)
+            } else {
+                1.0
+            };
+            search.runs = at_most(cap / rate, runs);
         }
         let cost = left_open * self.mean_seconds() + CERTIFICATE * self.cost_of(&[]);
         Some(self.plan(Question::Search, false, Setup::Search(search), cost))
+    }
+
+    /// How often recorded runs showed the effect where the likeliest cause had run.
+    fn rate_after_best(&self, wanted: Wanted) -> f64 {
+        let best = self.posterior().best;
+        let cell = |test: Option<u32>| {
+            test.map_or_else(Cell::default, |test| self.evidence().before[test as usize])
+        };
+        let cell = match wanted {
+            Wanted::Polluter | Wanted::Cleaner => cell(best.predecessor),
+            Wanted::Setter => cell(best.setter).swapped(),
+        };
+        (f64::from(cell.failed) + 1.0) / (f64::from(cell.trials()) + 1.0)
     }
 
     /// Certifications of what a search found that did not hold, on data like those of now.

@@ -25,6 +25,7 @@ pub mod observation;
 mod question;
 mod ranking;
 mod setup;
+mod strays;
 mod systemic;
 #[cfg(test)]
 mod tests;

@@ -7,16 +7,19 @@ use super::{
     ledger::{Evidence, Family},
     question::{Certified, Conclusion, Inquiry},
     setup::{Settings, Setup, Treatment},
+    strays,
 };
 use crate::{
     model::{Count, Flag, Group, Question, Reach, Recipe, Role, TestId, Verdict},
-    stats,
+    stats::{self, burst::poisson_at_least},
 };
 
 /// Recorded runs after which "it never passes" is believed though some test never ran before it.
 const RUNS_OF_BROKEN: u64 = 40;
 /// Probability from which circumstances that cannot be set are suspected.
-const CIRCUMSTANCES_FROM: f64 = 0.9;
+const CIRCUMSTANCES_FROM: f64 = 0.97;
+/// Probability from which it is not said that nothing decides.
+const CIRCUMSTANCES_LIKELY: f64 = 0.5;
 /// Recorded failures from which they are.
 const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
 /// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
@@ -26,6 +29,10 @@ const SURELY: u64 = 5;
 /// Recorded runs without a pass before a test is called broken: one that passes in every third order would be taken
 /// for broken once in 57 times.
 const FEWEST_OF_BROKEN: u64 = 10;
+/// Share of runs without its polluters in which an order-dependent victim may fail (`od-victim` in the list of verdicts).
+const FAILS_WITHOUT: f64 = 0.005;
+/// Failures without its polluters that would come with less than this probability at that share make it `ndod`.
+const SURELY_WITHOUT: f64 = 0.01;
 
 impl Facts<'_> {
     /// Returns what is claimed about the test now.
@@ -95,7 +102,7 @@ impl Facts<'_> {
                 .map(|claim| claim.blocks.ln_e)
                 .reduce(f64::max)
         };
-        if !polluters.is_empty() && self.passes_without(&polluters) {
+        if !polluters.is_empty() && self.passes_without() {
             flag.ln_e = ln_e(&polluters);
             return Verdict::OdVictim;
         }
@@ -119,7 +126,7 @@ impl Facts<'_> {
             return Verdict::Ndod;
         }
         if alone.failures > 0
-            && let Some(levels) = self.suspected_circumstances()
+            && let Some(levels) = self.suspected_circumstances(CIRCUMSTANCES_FROM)
         {
             flag.factors = levels;
             return Verdict::Environment;
@@ -130,14 +137,13 @@ impl Facts<'_> {
         Verdict::Undetermined
     }
 
-    /// Does it never fail without its polluters? One stray failure alone says nothing where no recorded one does.
-    fn passes_without(&self, polluters: &[Claim]) -> bool {
-        let groups: Vec<Vec<u32>> = polluters.iter().map(|claim| claim.group.clone()).collect();
-        match self.case.alone.failures {
-            0 => true,
-            1 => self.ledger.residual(self.victim, &groups).total.failed == 0,
-            _ => false,
-        }
+    /// Does it hardly ever fail without its polluters? At most one run in two hundred may, as far as is known.
+    pub(crate) fn passes_without(&self) -> bool {
+        let without = self.case.by_itself();
+        let failures = u32::try_from(without.failures).unwrap_or(u32::MAX);
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
+        let expected = FAILS_WITHOUT * without.trials as f64;
+        without.failures < FACT || poisson_at_least(failures, expected) >= SURELY_WITHOUT
     }
 
     /// No pass anywhere, though every other test ran before it once (a state-setter would have helped).
@@ -156,13 +162,13 @@ impl Facts<'_> {
 
     /// Circumstances that recorded runs accuse and that no probe can set: the level of a factor that is only observed,
     /// or the hour, the worker or the number of shards. Never a certificate, never without a name.
-    fn suspected_circumstances(&self) -> Option<Settings> {
+    fn suspected_circumstances(&self, from: f64) -> Option<Settings> {
         if self.evidence_of_victim().total.failed < FEWEST_OF_CIRCUMSTANCES {
             return None;
         }
         let posterior = self.posterior();
         let (family, share) = posterior.families.first()?;
-        if *share < CIRCUMSTANCES_FROM {
+        if *share < from {
             return None;
         }
         if *family == Family::Circumstance {
@@ -187,12 +193,17 @@ impl Facts<'_> {
             Some(_) => true,
             None => !factors || alone.failures > 2 * FACT,
         };
-        alone.failures < alone.trials && free && self.missing_failures() == 0
+        alone.failures < alone.trials
+            && free
+            && self.missing_failures() == 0
+            && !self.failed_in_a_row()
+            && self.suspected_circumstances(CIRCUMSTANCES_LIKELY).is_none()
     }
 
     /// How many more failures alone make failing alone a fact.
     pub(crate) fn missing_failures(&self) -> u64 {
         let alone = self.case.alone;
+        let missing = self.strays.missing(self.ledger.soak(self.victim), alone);
         let often = alone.failures * RARELY >= alone.trials;
         let seen = alone.failures + u64::from(self.evidence_of_victim().total.failed);
         let surely = if often {
@@ -200,7 +211,17 @@ impl Facts<'_> {
         } else {
             SURELY.saturating_sub(seen)
         };
-        surely.max(FACT.saturating_sub(alone.failures))
+        missing.max(surely).max(FACT.saturating_sub(alone.failures))
+    }
+
+    /// Did its failures alone come side by side? Then something outside lasted a while.
+    pub(crate) fn failed_in_a_row(&self) -> bool {
+        let shots = self.case.shots.iter();
+        strays::come_together(
+            shots
+                .filter(|shot| shot.plain && shot.before.is_empty())
+                .map(|shot| shot.failed),
+        )
     }
 
     /// The smallest number of tests that ran before it when it failed.
@@ -573,6 +594,15 @@ impl Facts<'_> {
         }
         if self.case.alone.trials < u64::from(FIRST_ALONE) {
             return "not looked at yet: it waits for probes".to_owned();
+        }
+        let soak = self.ledger.soak(self.victim);
+        if self.case.alone.failures > 0 && self.strays.explain(soak, self.case.alone) {
+            return "fails no more often than tests of this suite do for no reason of their own: containers are shaky"
+                .to_owned();
+        }
+        if self.case.alone.failures > 0 && self.failed_in_a_row() {
+            return "its failures alone came side by side: something outside its container was at work for a while"
+                .to_owned();
         }
         if total.failed <= 2 {
             return format!(

@@ -34,7 +34,7 @@ pub fn is_burst(unexpected: u32, rates: f64) -> bool {
 
 /// P(X >= `count`) of a Poisson variable: the tail summed from its largest term on, so that small tails keep their
 /// digits; where the tail is not small, what is missing from 1.
-fn poisson_at_least(count: u32, mean: f64) -> f64 {
+pub(crate) fn poisson_at_least(count: u32, mean: f64) -> f64 {
     let mut term = (0..count).fold((-mean).exp(), |term, i| term * mean / f64::from(i + 1));
     if f64::from(count) <= mean {
         // The other side is the smaller one.

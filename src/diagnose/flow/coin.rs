@@ -22,6 +22,8 @@ const CAUSE_FIRST: f64 = 0.5;
 const FEW: u32 = 3;
 /// How many.
 const MOST_OF_FEW: u32 = 400;
+/// One that fails no more often than tests do for no reason of their own gets fewer still.
+const MOST_OF_STRAYS: u32 = 100;
 /// How often the levels of a failing and of a passing run must repeat what they showed.
 const TIMES: u32 = 4;
 /// Probability from which a polluter on top of a background is searched for.
@@ -61,7 +63,10 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         }
     }
     if facts.missing_failures() > 0 {
-        let most = if facts.evidence().total.failed < FEW {
+        let soak = facts.ledger.soak(facts.victim);
+        let most = if facts.strays.explain(soak, facts.case.alone) {
+            MOST_OF_STRAYS
+        } else if facts.evidence().total.failed < FEW {
             MOST_OF_FEW
         } else {
             MOST
@@ -69,6 +74,18 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         let most = at_most(14.0 / facts.rate(), most);
         let missing = u32::try_from(facts.missing_failures()).unwrap_or(u32::MAX);
         if let Some(plan) = facts.alone(most, 8, missing) {
+            return Some(plan);
+        }
+    }
+    if facts.are_strays() {
+        return None;
+    }
+    let polluters = facts.case.groups(Role::Polluter);
+    if !polluters.is_empty() && facts.passes_without() {
+        let residual = facts.ledger.residual(facts.victim, &polluters);
+        if residual.total.failed > 0
+            && let Some(plan) = facts.by_itself(&residual, order::SETTLED, order::ALONE_MOST)
+        {
             return Some(plan);
         }
     }

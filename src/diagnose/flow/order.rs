@@ -21,11 +21,17 @@ const CHEAP_FROM: f64 = 0.05;
 /// Probability of "nothing" from which longer isolation comes first.
 const NOTHING_FROM: f64 = 0.2;
 /// Runs alone in order to see whether it fails alone at its usual rate, at most.
-const ALONE_MOST: u32 = 300;
+pub(super) const ALONE_MOST: u32 = 300;
+/// An experiment with a handful of tests is tried before one with hundreds that is so much likelier to explain.
+const WORTH_OF_CHEAP: f64 = 3.0;
+/// Failures that its rate without certified polluters would bring before more polluters are searched for.
+const GLANCE: f64 = 3.0;
+/// Failures that its rate without certified polluters would bring before it is believed not to fail by itself.
+pub(super) const SETTLED: f64 = 8.0;
 /// The same before a search, at most.
 const ALONE_FIRST: u32 = 60;
 /// Recorded runs before which one failure is searched for at once.
-const RUNS_BEFORE_ALONE: u32 = 50;
+pub(super) const RUNS_BEFORE_ALONE: u32 = 50;
 /// Immediate predecessors of failing runs that are tried when nothing else explains.
 const PREDECESSORS: usize = 8;
 /// Up to this number of tests before it, the other arm of a position has none.
@@ -56,12 +62,34 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         return hypotheses(facts, facts.evidence(), &polluters);
     }
     let residual = facts.ledger.residual(facts.victim, &polluters);
-    if residual.total.failed > 0
-        && let Some(plan) = hypotheses(facts, &residual, &polluters)
-    {
-        return Some(plan);
+    if residual.total.failed > 0 {
+        let plan = facts
+            .by_itself(&residual, GLANCE, ALONE_FIRST)
+            .or_else(|| hypotheses(facts, &residual, &polluters))
+            .or_else(|| facts.by_itself(&residual, SETTLED, ALONE_MOST));
+        if plan.is_some() {
+            return plan;
+        }
     }
     facts.follow_up(Role::Polluter)
+}
+
+impl Facts<'_> {
+    /// Some failures are left that certified polluters do not explain: does it fail by itself, as often as that? So
+    /// many runs alone as would show `failures` of them, and no more than `most`; all of them where one was seen.
+    pub(super) fn by_itself(&self, residual: &Evidence, failures: f64, most: u32) -> Option<Plan> {
+        let total = residual.total;
+        let rate = (f64::from(total.failed) + 0.5) / (f64::from(total.trials()) + 1.0);
+        let runs = if self.case.by_itself().failures > 0 && most == ALONE_MOST {
+            most
+        } else {
+            at_most(failures / rate, most)
+        };
+        // It ends with each failure, and so once they are certain.
+        self.passes_without()
+            .then(|| self.alone(runs, 8, 1))
+            .flatten()
+    }
 }
 
 /// Is a cause certified that accounts for its failures without a group before it?
@@ -78,6 +106,49 @@ impl Facts<'_> {
         self.case.last(any_will_do).is_none()
             && share(&self.posterior(), Family::Predecessor) > GROUP_FROM
     }
+}
+
+impl Facts<'_> {
+    /// Tries what ran directly before failures, and nothing else: a few runs of two tests.
+    fn directly_before(&self) -> Option<Plan> {
+        let first = direct(self, self.evidence());
+        let asked = |inquiry: &Inquiry| {
+            inquiry
+                .opening
+                .setup
+                .search()
+                .is_some_and(|search| search.first == first)
+        };
+        if first.is_empty() || self.case.last(asked).is_some() {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let cost = first.len() as f64 * self.cost_of(&first[..1]);
+        let search = Search {
+            wanted: Wanted::Polluter,
+            known: Vec::new(),
+            runs: u32::try_from(first.len()).unwrap_or(u32::MAX),
+            executions: u64::MAX,
+            first: first.clone(),
+        };
+        Some(self.plan(Question::Search, false, Setup::Search(search), cost))
+    }
+}
+
+/// What ran directly before failures, most often first.
+fn direct(facts: &Facts<'_>, evidence: &Evidence) -> Vec<u32> {
+    let mut direct: Vec<u32> = Vec::new();
+    for (test, cell) in &evidence.adjacent {
+        if cell.failed > 0 && facts.universe.present[*test as usize] {
+            direct.push(*test);
+        }
+    }
+    direct.sort_by_key(|test| {
+        let cell = evidence.adjacent[test];
+        (std::cmp::Reverse(cell.failed), cell.passed, *test)
+    });
+    direct.truncate(PREDECESSORS);
+    direct
 }
 
 /// Doubled runs: passes first, fails second.
@@ -119,10 +190,13 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     if let Some(plan) = amount(facts) {
         return Some(plan);
     }
-    if polluters.is_empty()
-        && let Some(plan) = nobody_first(facts, &posterior)
-    {
-        return Some(plan);
+    if polluters.is_empty() {
+        if let Some(plan) = nobody_first(facts, &posterior) {
+            return Some(plan);
+        }
+        if facts.are_strays() {
+            return facts.directly_before();
+        }
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     let rest = !polluters.is_empty();
@@ -138,7 +212,11 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
             Idea::Alone,
         ),
     ];
-    ideas.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let worth = |(share, idea): &(f64, Idea)| match idea {
+        Idea::Level | Idea::Adjacent | Idea::Beside | Idea::Alone => WORTH_OF_CHEAP * share,
+        Idea::Search | Idea::Reduce | Idea::Amount => *share,
+    };
+    ideas.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
     ideas
         .into_iter()
         .find_map(|(share, idea)| match idea {
@@ -189,28 +267,18 @@ enum Idea {
     Alone,
 }
 
-/// When no explanation is left: what ran directly before failures, a reduction, longer isolation.
+/// When no explanation is left: what ran directly before failures, longer isolation, a reduction, which is dear.
 fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
     let few_failures = evidence.total.failed < 2;
-    let mut direct: Vec<u32> = Vec::new();
-    for (test, cell) in &evidence.adjacent {
-        if cell.failed > 0 && facts.universe.present[*test as usize] {
-            direct.push(*test);
-        }
-    }
-    direct.sort_by_key(|test| {
-        let cell = evidence.adjacent[test];
-        (std::cmp::Reverse(cell.failed), cell.passed, *test)
-    });
-    direct.truncate(PREDECESSORS);
+    let direct = direct(facts, evidence);
     let pairs = |first: Vec<u32>| {
         (!first.is_empty() && !few_failures)
             .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first))
             .flatten()
     };
-    reduce_searched(facts, evidence, polluters)
-        .or_else(|| pairs(direct))
+    pairs(direct)
         .or_else(|| longer_alone(facts, evidence))
+        .or_else(|| reduce_searched(facts, evidence, polluters))
 }
 
 /// A reduction, once a search found nothing.

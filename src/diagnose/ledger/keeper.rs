@@ -261,6 +261,21 @@ impl Ledger {
         }
     }
 
+    /// Returns how often tests passed or failed in all, set aside or not.
+    pub(crate) fn all_trials(&self) -> u64 {
+        self.trials.iter().copied().map(u64::from).sum()
+    }
+
+    /// Returns the failures that are set aside in containers of which most tests passed.
+    pub(crate) fn held_of_a_few(&self) -> u64 {
+        self.bursts()
+            .iter()
+            .map(|burst| (burst.failures.len() as u64, u64::from(burst.ran)))
+            .filter(|(failures, ran)| 3 * failures < *ran)
+            .map(|(failures, _)| failures)
+            .sum()
+    }
+
     /// Returns how many failures of a test are set aside as infrastructure.
     pub(crate) fn infra(&self, test: u32) -> u64 {
         self.filter.held_of(test).into()
