@@ -56,6 +56,9 @@
   });
   addEventListener("afterprint", () => { for (const card of opened.splice(0)) card.open = false; });
 
+  // Where a trend is wider than the screen, its end says most.
+  for (const trend of document.querySelectorAll("#chart-green .wide, #chart-stock .wide")) trend.scrollLeft = trend.scrollWidth;
+
   const table = document.getElementById("causes");
   if (!table) return;
   const body = table.tBodies[0];
@@ -109,9 +112,8 @@
       row.hidden = !fits;
       shown += fits;
     }
-    field("count").textContent = shown === rows.length
-      ? `All ${rows.length} rows`
-      : `${shown} of ${rows.length} rows`;
+    const all = rows.length === 1 ? "1 row" : `${rows.length} rows`;
+    field("count").textContent = shown === rows.length ? `All of ${all}` : `${shown} of ${all}`;
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", filter);

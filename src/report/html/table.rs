@@ -114,6 +114,7 @@ fn row(digest: &Digest, cards: &Cards, cause: &Cause, place: usize, owners: &[&s
     let members: Vec<&Card> = cause.cards.iter().map(|at| &digest.cards[*at]).collect();
     let card = members[0];
     let share = sentence::ranking(digest, &cause.natural, &cause.shuffled);
+    let runs = digest.green.now[usize::from(!digest.green.now[0].is_enough())].runs;
     let worst = members
         .iter()
         .max_by(|a, b| rate(a).total_cmp(&rate(b)))
@@ -142,11 +143,13 @@ fn row(digest: &Digest, cards: &Cards, cause: &Cause, place: usize, owners: &[&s
             }
             td data-l="State" data-v=(rank(cause.state)) { (piece::state(cause.state)) }
             td.r data-l="Per 1,000" data-v=(format!("{:.3}", share.per_1000)) {
-                b { (sentence::per_1000(share.per_1000)) }
-                small {
-                    (sentence::per_1000(share.interval.0)) " to " (sentence::per_1000(share.interval.1))
+                @if runs == 0 { "no full run" } @else {
+                    b { (sentence::per_1000(share.per_1000)) }
+                    small {
+                        (sentence::per_1000(share.interval.0)) " to " (sentence::per_1000(share.interval.1))
+                    }
+                    small { (sentence::minutes(share.minutes)) " lost" }
                 }
-                small { (sentence::minutes(share.minutes)) " lost" }
             }
             td.r data-l="Fails" data-v=(format!("{:.6}", rate(worst))) { (fails(worst, members.len())) }
             td data-l="12 weeks" { (spark::shares(&cause.weekly)) }

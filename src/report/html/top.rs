@@ -191,7 +191,9 @@ fn tiles(digest: &Digest) -> Markup {
         .iter()
         .map(|cause| cause.natural.minutes + cause.shuffled.minutes)
         .sum();
-    let open_detail = if details.is_empty() {
+    let open_detail = if digest.head.iterations == 0 {
+        "nothing ran that could show one".to_owned()
+    } else if details.is_empty() {
         "nothing calls for action".to_owned()
     } else {
         details.join(", ")

@@ -1,4 +1,4 @@
-//! The worst tests over the nights: the darker the more often it failed; hatched where it was not run.
+//! The worst tests over the nights: coloured by how often they failed, hatched where they were not run.
 
 use std::collections::BTreeMap;
 
@@ -46,8 +46,8 @@ pub(super) fn figure(digest: &Digest) -> Option<Figure> {
     Some(Figure {
         id: "chart-heat",
         title: format!("The worst {} by night", text::plural(rows.len() as u64, "test")),
-        about: "The number of failures per night; the darker, the larger the part of its runs that failed. A dot is a \
-                night without failures, a hatched field one on which it was not run."
+        about: "The number of failures per night, coloured by the part of its runs that failed, as the key below says. \
+                A dot is a night without failures, a hatched field one on which it was not run."
             .to_owned(),
         size,
         drawing: drawing(&nights, &rows),
