@@ -13,7 +13,7 @@ use super::{
     observation::{FactorDomain, Observation, Universe},
     question::{Conclusion, Inquiry, NextStep, View},
     ranking::Source,
-    setup::{Opening, Search},
+    setup::{Opening, Search, Setup},
     strays::Strays,
     systemic,
 };
@@ -108,6 +108,8 @@ pub struct Analyst {
     /// Single polluters that are certified, with how many tests each pollutes.
     polluters: BTreeMap<u32, u32>,
     systemic: Vec<Flag>,
+    /// Segments of bursts that were told of.
+    told: BTreeSet<u32>,
     /// What questions came to that is not taken away yet.
     concluded: Vec<(QuestionId, serde_json::Value)>,
     /// Is the soak over?
@@ -160,6 +162,7 @@ impl Analyst {
             time: Time::default(),
             polluters: BTreeMap::new(),
             systemic: Vec::new(),
+            told: BTreeSet::new(),
             concluded: Vec::new(),
             pressing: false,
         }
@@ -185,13 +188,18 @@ impl Analyst {
     pub fn end_iteration(&mut self, iteration: u64, spent: f64) -> Vec<Flag> {
         self.bucket.earn(spent, self.policy.probe_share);
         self.pressing = false;
+        let waited = self.ledger.waiting();
         let suspects = self.ledger.end_iteration(iteration);
         let mut changed = self.systemic_flags();
         for victim in suspects {
             let soak = self.soak(victim);
+            // A replay may be due at once, or come to be no longer waited for.
+            let replay = waited.contains(&victim) || self.ledger.awaited(victim).is_some();
             let desk = self.cases.entry(victim).or_default();
+            let due = replay && desk.plan.is_none();
             let waits = desk.case.open.is_none();
-            let due = soak.failures >= desk.again.failures || soak.trials >= desk.again.trials;
+            let due =
+                due || soak.failures >= desk.again.failures || soak.trials >= desk.again.trials;
             if waits && (!desk.looked || due) {
                 self.look(victim);
                 changed.extend(self.refresh(victim));
@@ -255,6 +263,17 @@ impl Analyst {
             }
         }
         let victims: Vec<u32> = self.cases.keys().copied().collect();
+        for victim in &victims {
+            let case = &self.cases[victim].case;
+            for inquiry in &case.closed {
+                note_replay(&mut self.ledger, inquiry);
+            }
+            if case.is_explained() {
+                self.ledger.explain(*victim);
+            }
+        }
+        self.ledger.rejudge();
+        self.systemic_flags();
         for victim in victims {
             self.note_polluters(victim);
             if self
@@ -286,6 +305,9 @@ impl Analyst {
     /// As [`propose`](Self::propose), for one test and without a budget: for `minimize`, and for the end of a hunt.
     pub fn propose_for(&mut self, victim: u32) -> Option<Batch> {
         self.pressing = true;
+        // Where the replay of another test is to decide first, that is what there is to ask.
+        let replayed = self.ledger.decided_by(victim);
+        let victim = replayed.filter(|_| self.is_idle(victim)).unwrap_or(victim);
         let known = self
             .cases
             .get(&victim)
@@ -332,9 +354,10 @@ impl Analyst {
         if self.cases[&victim].case.open.is_some() {
             return Vec::new();
         }
-        self.note_polluters(victim);
+        let mut changed = self.settle(victim);
         self.look(victim);
-        self.refresh(victim).into_iter().collect()
+        changed.extend(self.refresh(victim));
+        changed
     }
 
     /// Takes away what recorded questions came to since, where that does not follow from the replies alone. It is to
@@ -477,6 +500,12 @@ impl Analyst {
         }
     }
 
+    /// Is there nothing to be asked about a test itself?
+    fn is_idle(&self, victim: u32) -> bool {
+        let desk = self.cases.get(&victim);
+        desk.is_none_or(|desk| desk.case.open.is_none() && desk.plan.is_none())
+    }
+
     /// How often failures come to other tests than this one for no reason of their own.
     fn strays(&self, victim: u32) -> Strays {
         let mut quiet = self.ledger.all_trials();
@@ -518,7 +547,8 @@ impl Analyst {
         }
         let desk = self.cases.get(&victim)?;
         let flag = self.facts(victim, &desk.case, &[]).flag();
-        let idle = desk.case.open.is_none() && desk.plan.is_none();
+        let facts = self.facts(victim, &desk.case, &[]);
+        let idle = desk.case.open.is_none() && desk.plan.is_none() && !facts.waits_for_replay();
         let told = desk.flag.as_ref().is_some_and(|old| same_claim(old, &flag));
         let desk = self.cases.get_mut(&victim)?;
         if flag.certified || idle {
@@ -597,7 +627,7 @@ impl Analyst {
                     Some(_) => continue,
                     None => {}
                 }
-                self.note_polluters(victim);
+                self.settle(victim);
                 self.look(victim);
                 self.refresh(victim);
                 continue;
@@ -670,6 +700,41 @@ impl Analyst {
         }
     }
 
+    /// Draws from a question that came to its end what it says about other tests. Returns flags that changed.
+    fn settle(&mut self, victim: u32) -> Vec<Flag> {
+        self.note_polluters(victim);
+        let Some(desk) = self.cases.get(&victim) else {
+            return Vec::new();
+        };
+        let last = desk.case.closed.last();
+        let replayed = last.is_some_and(|inquiry| note_replay(&mut self.ledger, inquiry));
+        let explained = desk.case.is_explained() && self.ledger.explain(victim);
+        if !replayed && !explained {
+            return Vec::new();
+        }
+        let moved = self.ledger.rejudge();
+        let suspects = self.ledger.suspects();
+        let mut changed = self.systemic_flags();
+        for other in moved {
+            let is_suspect = suspects.binary_search(&other).is_ok();
+            let Some(desk) = self.cases.get_mut(&other) else {
+                continue;
+            };
+            if other == victim || desk.case.open.is_some() {
+                continue;
+            }
+            if is_suspect {
+                self.look(other);
+                changed.extend(self.refresh(other));
+            } else {
+                // Nothing is left to be asked of a test that never failed by itself.
+                desk.plan = None;
+                desk.looked = false;
+            }
+        }
+        changed
+    }
+
     /// Remembers which single tests are certified polluters, so that other victims try them first.
     fn note_polluters(&mut self, victim: u32) {
         let Some(desk) = self.cases.get(&victim) else {
@@ -699,13 +764,22 @@ impl Analyst {
     }
 
     fn systemic_flags(&mut self) -> Vec<Flag> {
-        let flags = systemic::flags(&self.ledger.bursts());
-        let new: Vec<Flag> = flags
-            .iter()
-            .filter(|flag| !self.systemic.iter().any(|old| same_claim(old, flag)))
-            .cloned()
-            .collect();
-        self.systemic = flags;
+        let events = systemic::events(&self.ledger.bursts());
+        let was = self.systemic.len();
+        let mut new = Vec::new();
+        let mut told = BTreeSet::new();
+        self.systemic.clear();
+        for event in events {
+            if event.segments.is_disjoint(&self.told) {
+                new.push(event.flag.clone());
+            }
+            told.extend(event.segments);
+            self.systemic.push(event.flag);
+        }
+        self.told = told;
+        if was > 0 && self.systemic.is_empty() {
+            new.push(systemic::withdrawn());
+        }
         new
     }
 
@@ -717,6 +791,17 @@ impl Analyst {
         let nothing = Case::default();
         let case = self.cases.get(&test).map_or(&nothing, |desk| &desk.case);
         self.facts(test, case, &[]).explanations()
+    }
+}
+
+/// Tells the ledger what a replay showed. Returns whether this was one.
+fn note_replay(ledger: &mut Ledger, inquiry: &Inquiry) -> bool {
+    match (&inquiry.opening.setup, &inquiry.conclusion) {
+        (Setup::Replay(replay), Some(Conclusion::Replayed(count))) => {
+            ledger.replayed(replay.iteration, inquiry.victim, *count);
+            true
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything that was asked about one test, and what follows from the answers.
 
 use super::{
+    flow::FIRST_ALONE,
     question::{Certified, Conclusion, Inquiry, tally},
     setup::{Settings, Setup, Treatment},
 };
@@ -128,6 +129,17 @@ impl Case {
                 Some(Conclusion::Certified(blocks)) => Some((inquiry, blocks)),
                 _ => None,
             })
+    }
+
+    /// Is there a reason for failures of this test that is no other's: it always fails alone, or a cause is certified?
+    pub(crate) fn is_explained(&self) -> bool {
+        let alone = self.alone;
+        let always = alone.trials >= u64::from(FIRST_ALONE) && alone.failures == alone.trials;
+        let certified = |inquiry: &Inquiry| {
+            inquiry.question != Question::Cleaner
+                && matches!(inquiry.conclusion, Some(Conclusion::Certified(_)))
+        };
+        always || self.closed.iter().any(certified)
     }
 
     /// Failures alone, and after decoys none of which was ever suspected: how often it fails by itself.

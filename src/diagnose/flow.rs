@@ -17,7 +17,7 @@ use super::{
     observation::{Levels, Universe},
     question::{Conclusion, Inquiry},
     ranking,
-    setup::{Alone, Certify, Opening, Search, Setup, Stand, Treatment, Wanted},
+    setup::{Alone, Certify, Opening, Replay, Search, Setup, Stand, Treatment, Wanted},
     strays::Strays,
 };
 use crate::{
@@ -91,6 +91,12 @@ impl<'a> Facts<'a> {
         if !self.universe.present[self.victim as usize] {
             return None;
         }
+        if let Some(plan) = self.replay() {
+            return Some(plan);
+        }
+        if self.waits_for_replay() {
+            return None;
+        }
         let alone = self.case.alone;
         if alone.trials < u64::from(FIRST_ALONE) {
             return self.alone(FIRST_ALONE, FIRST_ALONE, FIRST_ALONE);
@@ -102,6 +108,29 @@ impl<'a> Facts<'a> {
         } else {
             order::next(self)
         }
+    }
+
+    /// The order up to a failure once more, where that is to show whether the machine was to blame.
+    fn replay(&self) -> Option<Plan> {
+        let (segment, times) = self.ledger.awaited(self.victim)?.replay?;
+        let (iteration, order, levels) = self.ledger.order_of(segment, self.victim);
+        let factors = levels.iter().filter_map(|(factor, level)| {
+            let (name, _) = self.settable(*factor)?;
+            Some((name.to_owned(), level.to_string()))
+        });
+        let replay = Replay {
+            iteration,
+            order,
+            factors: factors.collect(),
+            times,
+        };
+        // Every test that failed then waits for it: nothing is asked before.
+        Some(self.plan(Question::Repeat, false, Setup::Replay(replay), 0.0))
+    }
+
+    /// Does what is known of the test depend on a replay that is still to come?
+    pub(crate) fn waits_for_replay(&self) -> bool {
+        self.ledger.is_waiting(self.victim)
     }
 
     /// The evidence of the victim.

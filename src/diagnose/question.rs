@@ -6,6 +6,7 @@
 //! - [`certify`]: three-arm blocks
 //! - [`after`]: what is asked about a certified group
 //! - [`reduce`]: the smallest part of a failing order
+//! - [`replay`]: the order up to a failure once more
 //! - [`judged`]: what is recorded of a conclusion
 
 mod after;
@@ -13,6 +14,7 @@ mod alone;
 mod certify;
 mod judged;
 mod reduce;
+mod replay;
 mod search;
 
 pub(crate) use certify::Certified;
@@ -65,6 +67,8 @@ pub(crate) enum Conclusion {
     Crosses(Count),
     /// It stays within a process.
     StaysWithin(Count),
+    /// The order of a failure ran again so often, and failed so often. No run where it could not be run.
+    Replayed(Count),
 }
 
 /// What a question may look at.
@@ -90,6 +94,7 @@ enum Progress {
     Blocks(certify::Course),
     Reduce(Box<reduce::Course>),
     After(after::Course),
+    Replay(replay::Course),
 }
 
 /// A question with its probes.
@@ -130,6 +135,7 @@ impl Inquiry {
             Setup::Blocks(certify) => Progress::Blocks(certify::Course::new(certify)),
             Setup::Reduce(reduce) => Progress::Reduce(Box::new(reduce::Course::new(reduce))),
             Setup::Separate(_) | Setup::Locate(_) => Progress::After(after::Course::default()),
+            Setup::Replay(_) => Progress::Replay(replay::Course::default()),
         };
         Self {
             id,
@@ -169,7 +175,11 @@ impl Inquiry {
                     course.tell(certify, probe, reply);
                 }
                 (Progress::Reduce(course), Setup::Reduce(reduce)) => course.tell(reduce, reply),
+                (Progress::After(course), Setup::Separate(separate)) => {
+                    course.tell_separated(separate, probe, reply);
+                }
                 (Progress::After(course), _) => course.tell(reply),
+                (Progress::Replay(course), _) => course.tell(reply),
                 (Progress::Search(_) | Progress::Blocks(_) | Progress::Reduce(_), _) => {}
             }
             self.told += 1;
@@ -183,6 +193,7 @@ impl Inquiry {
                 .shown()
                 .map_or(Conclusion::NotFound, |test| Conclusion::Found(vec![test])),
             Progress::Alone(_) => Conclusion::Ran,
+            Progress::Replay(course) => course.conclusion(),
             Progress::Split(_) | Progress::Blocks(_) | Progress::Reduce(_) | Progress::After(_) => {
                 Conclusion::Impossible
             }
@@ -209,13 +220,15 @@ impl Inquiry {
                 course.next_separated(about, separate, view)
             }
             (Progress::After(course), Setup::Locate(locate)) => course.next_located(about, locate),
+            (Progress::Replay(course), Setup::Replay(replay)) => course.next(about, replay),
             (
                 Progress::Alone(_)
                 | Progress::Split(_)
                 | Progress::Search(_)
                 | Progress::Blocks(_)
                 | Progress::Reduce(_)
-                | Progress::After(_),
+                | Progress::After(_)
+                | Progress::Replay(_),
                 _,
             ) => NextStep::Done(Conclusion::Impossible),
         };

@@ -75,6 +75,8 @@ pub(crate) enum Setup<T> {
     Separate(Separate<T>),
     /// The group in one process, the victim in the next.
     Locate(Locate<T>),
+    /// The order up to a failure, once more.
+    Replay(Replay<T>),
 }
 
 /// Runs of the victim alone.
@@ -210,6 +212,19 @@ pub(crate) struct Locate<T> {
     pub(crate) passes: bool,
 }
 
+/// The order up to a failure that came together with those of others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Replay<T> {
+    /// The iteration in which the victim failed.
+    pub(crate) iteration: u64,
+    /// What ran before it in its process, in order, with repetitions.
+    pub(crate) order: Vec<(T, u8)>,
+    /// The levels of the factors that can be set.
+    pub(crate) factors: Settings,
+    /// How often it is run; more often where it fails.
+    pub(crate) times: u32,
+}
+
 impl<T> Opening<T> {
     /// The same opening with tests named another way; `None` when one of them has no such name.
     pub(crate) fn map<U>(&self, name: &impl Fn(&T) -> Option<U>) -> Option<Opening<U>> {
@@ -298,6 +313,17 @@ impl<T> Setup<T> {
                 times: locate.times,
                 passes: locate.passes,
             }),
+            Self::Replay(replay) => {
+                let order = replay.order.iter();
+                Setup::Replay(Replay {
+                    iteration: replay.iteration,
+                    order: order
+                        .map(|(test, rep)| Some((name(test)?, *rep)))
+                        .collect::<Option<_>>()?,
+                    factors: replay.factors.clone(),
+                    times: replay.times,
+                })
+            }
         })
     }
 }

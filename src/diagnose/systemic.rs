@@ -1,53 +1,90 @@
 //! Flags about no test: bursts of failures that the infrastructure caused, one flag for all that belong together.
 
+use std::collections::BTreeSet;
+
 use super::ledger::Burst;
 use crate::model::{Count, Flag, Verdict};
 
 /// Iterations without a burst after which the next one is another event.
 const QUIET: u64 = 50;
 
-/// Returns one flag per run of bursts that lie close together.
-pub(crate) fn flags(bursts: &[Burst]) -> Vec<Flag> {
-    let mut flags: Vec<(u64, u64, Count, u64)> = Vec::new();
-    for burst in bursts {
-        let failures = burst.failures.len() as u64;
-        let count = Count {
-            failures,
-            trials: u64::from(burst.ran),
-        };
-        match flags.last_mut() {
-            Some((_, last, all, segments)) if burst.iteration <= *last + QUIET => {
-                *last = burst.iteration;
-                all.failures += count.failures;
-                all.trials += count.trials;
-                *segments += 1;
-            }
-            _ => flags.push((burst.iteration, burst.iteration, count, 1)),
-        }
+/// Bursts that lie close together.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// What is said of them.
+    pub(crate) flag: Flag,
+    /// Their segments: numbers in the history.
+    pub(crate) segments: BTreeSet<u32>,
+}
+
+/// Returns one event per run of bursts that lie close together.
+pub(crate) fn events(bursts: &[Burst]) -> Vec<Event> {
+    let near = |a: &Burst, b: &Burst| b.iteration <= a.iteration + QUIET;
+    bursts.chunk_by(near).map(event).collect()
+}
+
+/// Returns what is said once no burst is left that the infrastructure caused.
+pub(crate) fn withdrawn() -> Flag {
+    Flag {
+        certified: false,
+        ruled_out: vec![
+            "withdrawn: what failed together then has causes among the tests by now".to_owned(),
+        ],
+        ..blank()
     }
-    flags
-        .into_iter()
-        .map(|(first, last, soak, segments)| Flag {
-            test: None,
-            verdict: Verdict::Infrastructure,
-            certified: true,
-            groups: Vec::new(),
-            unnamed: 0,
-            factors: Vec::new(),
+}
+
+fn event(bursts: &[Burst]) -> Event {
+    let mut soak = Count::default();
+    let mut replays = 0;
+    for burst in bursts {
+        soak.failures += burst.failures.len() as u64;
+        soak.trials += u64::from(burst.ran);
+        replays += burst.replays;
+    }
+    let (first, last) = (bursts.first(), bursts.last());
+    let (first, last) = (
+        first.map_or(0, |burst| burst.iteration),
+        last.map_or(0, |burst| burst.iteration),
+    );
+    let containers = bursts.len();
+    Event {
+        flag: Flag {
             soak,
-            alone: Count::default(),
-            recipe: None,
-            ln_e: None,
             since_iteration: Some(first),
-            threshold: None,
-            reach: None,
-            files_left: Vec::new(),
-            ruled_out: vec![format!(
-                "{segments} container{} failed {} tests together between iterations {first} and {last}; these failures count for no test",
-                if segments == 1 { "" } else { "s" },
-                soak.failures
-            )],
-            settles: None,
-        })
-        .collect()
+            ruled_out: vec![
+                format!(
+                    "{containers} container{} failed {} tests together between iterations {first} and {last}; these failures count for no test",
+                    if containers == 1 { "" } else { "s" },
+                    soak.failures
+                ),
+                format!(
+                    "not the orders: run again in fresh containers the tests passed {replays} times"
+                ),
+            ],
+            ..blank()
+        },
+        segments: bursts.iter().map(|burst| burst.segment).collect(),
+    }
+}
+
+fn blank() -> Flag {
+    Flag {
+        test: None,
+        verdict: Verdict::Infrastructure,
+        certified: true,
+        groups: Vec::new(),
+        unnamed: 0,
+        factors: Vec::new(),
+        soak: Count::default(),
+        alone: Count::default(),
+        recipe: None,
+        ln_e: None,
+        since_iteration: None,
+        threshold: None,
+        reach: None,
+        files_left: Vec::new(),
+        ruled_out: Vec::new(),
+        settles: None,
+    }
 }

@@ -1,5 +1,6 @@
 //! The analyst against small scripted suites: each verdict once, innocents, kills.
 
+mod burst;
 mod group;
 mod known;
 mod suite;
@@ -351,4 +352,24 @@ fn probes_leave_out_tests_that_the_suite_no_longer_has() {
     assert!(probed.clone().count() > 0);
     assert!(probed.into_iter().all(|(test, _)| *test != 3));
     assert!(!suite.said().names_another());
+}
+
+#[test]
+fn a_polluter_that_a_few_tests_clean_up_after_is_not_called_adjacent() {
+    // Three of forty, all of them cleaners: four in ten failing orders have one in between.
+    let rule: Rule = |scene| {
+        let last = |test| scene.before.iter().rposition(|other| *other == test);
+        let cleaned = [20, 21, 22].into_iter().filter_map(last).max();
+        f64::from(u8::from(last(3) > cleaned))
+    };
+    let flag = verdict_of(rule, 250);
+    assert_eq!(groups(&flag, Role::Polluter), [["t03"]], "{flag:?}");
+    assert!(flag.groups.iter().all(|group| !group.adjacent), "{flag:?}");
+    let cleaners = groups(&flag, Role::Cleaner).concat();
+    assert!(!cleaners.is_empty(), "{flag:?}");
+    let known = ["t20", "t21", "t22"];
+    assert!(
+        cleaners.iter().all(|name| known.contains(&&name[..])),
+        "{flag:?}"
+    );
 }

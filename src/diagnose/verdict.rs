@@ -26,12 +26,13 @@ const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
 const RARELY: u64 = 20;
 /// ... until it was seen to fail so often.
 const SURELY: u64 = 5;
+/// Recorded runs without a pass before a test is called broken: one that passes in every third order would be taken
+/// for broken once in 57 times.
+const FEWEST_OF_BROKEN: u64 = 10;
 /// Share of runs without its polluters in which an order-dependent victim may fail (`od-victim` in the list of verdicts).
 const FAILS_WITHOUT: f64 = 0.005;
 /// Failures without its polluters that would come with less than this probability at that share make it `ndod`.
 const SURELY_WITHOUT: f64 = 0.01;
-/// Runs, alone ones included, without a pass before a test is called broken.
-const FEWEST_OF_BROKEN: u64 = 5;
 
 impl Facts<'_> {
     /// Returns what is claimed about the test now.
@@ -155,7 +156,7 @@ impl Facts<'_> {
                 .all(|(test, cell)| cell.trials() > 0 || self.ledger.is_struck(test))
         };
         evidence.total.passed == 0
-            && runs + self.case.alone.trials >= FEWEST_OF_BROKEN
+            && runs >= FEWEST_OF_BROKEN
             && (runs >= RUNS_OF_BROKEN || everybody_before())
     }
 

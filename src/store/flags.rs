@@ -179,7 +179,9 @@ impl Reader {
     pub fn flags(&self, suite: SuiteId, since: UnixMillis) -> Result<Vec<FlagRow>, StoreError> {
         let values = named_params! { ":suite_id": suite.bits(), ":since_ms": since.0 };
         let rows = sql::SELECT_FLAGS.all(&self.connection, values, flag)?;
+        let stands = |row: &FlagRow| row.flag.test.is_some() || row.flag.certified;
         rows.into_iter()
+            .filter(|(_, row)| stands(row))
             .map(|(test, row)| self.with_sightings(suite, test, row))
             .collect()
     }

@@ -20,6 +20,14 @@ const CLEANER_FROM_SURE: f64 = 0.1;
 /// From this rate on it showed nearly always.
 const SURE: f64 = 0.9;
 
+/// Different tests that must each take away the effect before it counts as one that shows only directly before the
+/// victim, for a sure effect. Where a fifth of all tests leave it, one in 35 would still be missed.
+const SEPARATORS: f64 = 16.0;
+/// The same for any effect, at most.
+const MOST_SEPARATORS: u32 = 48;
+/// Fewer cleared tests than this are too much alike.
+const ENOUGH_SEPARATORS: usize = 16;
+
 impl Facts<'_> {
     /// Certifies what the latest search or reduction found, if that is still to be done.
     pub(super) fn certify_found(&self, wanted: Wanted) -> Option<Plan> {
@@ -116,9 +124,9 @@ impl Facts<'_> {
         }
         let passes = claim.role == Role::StateSetter;
         let rate = Self::effect_rate(claim);
-        let pool = self.pool(&claim.group, passes);
-        let times = at_most(4.0 / rate.max(0.1), 30);
-        let cost = f64::from(times) * 5.0 * self.cost_of(&claim.group);
+        let pool = self.separators(claim);
+        let times = at_most(SEPARATORS / rate.max(0.1), MOST_SEPARATORS);
+        let cost = f64::from(times) * 2.0 * self.cost_of(&claim.group);
         Some(self.plan(
             Question::Separate,
             false,
@@ -131,6 +139,32 @@ impl Facts<'_> {
             }),
             cost,
         ))
+    }
+
+    /// Tests to stand between a group and the victim: those that are cleared of the effect; in a small suite all that
+    /// are not known to have it.
+    fn separators(&self, claim: &Claim) -> Vec<u32> {
+        let passes = claim.role == Role::StateSetter;
+        let cleared = self.pool(&claim.group, passes);
+        if cleared.len() >= ENOUGH_SEPARATORS {
+            return cleared;
+        }
+        let guilty = self.case.groups(claim.role).concat();
+        let acted = |test: u32| {
+            let mut shots = self.case.shots.iter();
+            shots.any(|shot| shot.before == [test] && shot.failed != passes)
+        };
+        let tests = (0..).zip(&self.universe.present).filter(|(_, here)| **here);
+        tests
+            .map(|(test, _)| test)
+            .filter(|test| {
+                *test != self.victim
+                    && !self.deadly[*test as usize]
+                    && !self.ledger.is_struck(*test)
+                    && !guilty.contains(test)
+                    && !acted(*test)
+            })
+            .collect()
     }
 
     pub(super) fn pool(&self, group: &[u32], passes: bool) -> Vec<u32> {

@@ -1,8 +1,12 @@
-//! Failures that come in bursts are set aside as those of the infrastructure, until they recur.
+//! Failures that come in bursts are set aside as those of the infrastructure, once the same orders, run again, did not
+//! show them, and until they recur.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::history::{Segment, count};
+use super::{
+    history::{Segment, count},
+    replays::{Awaited, Replays},
+};
 use crate::{
     model::Count,
     stats::burst::{UNEXPECTED_RATE, is_burst, leave_one_out},
@@ -37,6 +41,8 @@ pub(crate) struct Burst {
     pub(crate) ran: u32,
     /// The tests whose failures were set aside, ascending.
     pub(crate) failures: Vec<u32>,
+    /// How many replays of its order passed.
+    pub(crate) replays: u32,
 }
 
 /// Totals per test that rates elsewhere are reckoned from.
@@ -50,6 +56,8 @@ pub(super) struct Totals<'a> {
     pub(super) failing: &'a BTreeSet<u32>,
     /// Iterations so far.
     pub(super) iterations: u64,
+    /// Per test: does the suite have it now? Only what it has can be run again.
+    pub(super) present: &'a [bool],
 }
 
 /// What is set aside.
@@ -59,6 +67,21 @@ pub(super) struct Filter {
     crowded: Vec<u32>,
     held: BTreeMap<u32, Vec<u32>>,
     per_test: BTreeMap<u32, u32>,
+    /// What running their orders again showed.
+    replays: Replays,
+    /// Tests whose failures have an explanation of their own.
+    explained: BTreeSet<u32>,
+    /// Tests whose failures wait for the replay of a burst.
+    awaited: BTreeMap<u32, Awaited>,
+}
+
+/// A segment that looks like a burst, by counts alone.
+#[derive(Debug, Default)]
+struct Crowd {
+    /// Its tests that are not expected to fail, ascending.
+    odd: Vec<u32>,
+    /// The tests whose failures are to be set aside, ascending.
+    aside: Vec<u32>,
 }
 
 /// A failure that is set aside from now on, or no longer.
@@ -89,18 +112,61 @@ impl Filter {
         self.per_test.get(&test).copied().unwrap_or(0)
     }
 
-    /// Judges all crowded segments anew by today's rates, and returns what changed.
+    /// Notes what running the order of a failure again showed: `test` failed in `iteration`.
+    pub(super) fn replayed(&mut self, iteration: u64, test: u32, showed: Count) {
+        self.replays.note(iteration, test, showed);
+    }
+
+    /// Takes a test whose failures are explained out of all bursts. Returns whether that is new.
+    pub(super) fn explain(&mut self, test: u32) -> bool {
+        self.explained.insert(test)
+    }
+
+    /// Returns what a test waits for whose failures came in a burst that nobody has judged yet.
+    pub(super) fn awaited(&self, test: u32) -> Option<Awaited> {
+        self.awaited.get(&test).copied()
+    }
+
+    /// Returns the tests that wait for the replay of a burst, ascending.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
+        self.awaited.keys().copied()
+    }
+
+    /// Judges all crowded segments anew by today's rates and replays, and returns what changed.
     ///
     /// Twice: first by all failures, so that a polluter with many victims is let go once it strikes again; then
     /// without what the first look set aside, since one burst raises the rates that hide the next.
+    ///
+    /// Counts only propose: failures are set aside once replays showed none of them, and count until then.
     pub(super) fn judge(&mut self, history: &[Segment], totals: &Totals<'_>) -> Vec<Change> {
         let first = self.look(history, totals, &BTreeMap::new());
-        let mut held = self.look(history, totals, &per_test(&first));
-        for (segment, tests) in first {
-            let all = held.entry(segment).or_default();
-            all.extend(tests);
-            all.sort_unstable();
-            all.dedup();
+        let aside = first
+            .iter()
+            .map(|(number, crowd)| (*number, crowd.aside.clone()));
+        let mut crowds = self.look(history, totals, &per_test(&aside.collect()));
+        for (number, crowd) in first {
+            let all = crowds.entry(number).or_default();
+            for (known, more) in [(&mut all.odd, crowd.odd), (&mut all.aside, crowd.aside)] {
+                known.extend(more);
+                known.sort_unstable();
+                known.dedup();
+            }
+        }
+        let mut held = BTreeMap::new();
+        self.awaited.clear();
+        for (number, crowd) in crowds {
+            let segment = &history[number as usize];
+            if self.replays.acquit(segment) {
+                held.insert(number, crowd.aside);
+            } else if let Some(next) = self.replays.next(segment, &crowd.odd, totals.present) {
+                for test in crowd.aside {
+                    let awaited = self.awaited.entry(test).or_default();
+                    awaited.failures += 1;
+                    if test == next.0 && awaited.replay.is_none() {
+                        awaited.replay = Some((number, next.1));
+                    }
+                }
+            }
         }
         let mut changes = Vec::new();
         for (before, after, gone) in [(&self.held, &held, true), (&held, &self.held, false)] {
@@ -126,7 +192,7 @@ impl Filter {
         history: &[Segment],
         totals: &Totals<'_>,
         aside: &BTreeMap<u32, u32>,
-    ) -> BTreeMap<u32, Vec<u32>> {
+    ) -> BTreeMap<u32, Crowd> {
         let failures_of = |test: u32| {
             let aside = aside.get(&test).copied().unwrap_or(0);
             totals.failures[test as usize].saturating_sub(aside)
@@ -143,14 +209,17 @@ impl Filter {
         };
         let low = |rate: &f64| *rate < UNEXPECTED_RATE;
         let background: f64 = totals.failing.iter().map(rate).filter(low).sum();
-        let mut held = BTreeMap::new();
+        let mut crowds = BTreeMap::new();
         for number in &self.crowded {
             let segment = &history[*number as usize];
+            if self.replays.convict(segment) {
+                continue;
+            }
             let odd: Vec<u32> = segment
                 .failed
                 .iter()
                 .copied()
-                .filter(|test| elsewhere(test) < UNEXPECTED_RATE)
+                .filter(|test| elsewhere(test) < UNEXPECTED_RATE && !self.explained.contains(test))
                 .collect();
             if count(odd.len()) < LEAST {
                 continue;
@@ -163,11 +232,13 @@ impl Filter {
             let rates = (background - own).max(0.0) * share;
             if is_burst(count(odd.len()), rates + newly) {
                 let tests = segment.failed.iter().copied();
-                let tests = tests.filter(|test| elsewhere(test) < SET_ASIDE);
-                held.insert(*number, tests.collect());
+                let aside = tests
+                    .filter(|test| elsewhere(test) < SET_ASIDE && !self.explained.contains(test))
+                    .collect();
+                crowds.insert(*number, Crowd { odd, aside });
             }
         }
-        held
+        crowds
     }
 
     /// Returns what is set aside, by segment.
@@ -182,6 +253,7 @@ impl Filter {
                 shards: segment.layout.shards,
                 ran: segment.started(),
                 failures: tests.clone(),
+                replays: self.replays.passed(segment),
             }
         };
         self.held.iter().map(burst).collect()

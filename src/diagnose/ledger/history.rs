@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Levels of the factors under which a segment ran: index of the factor, level.
-pub(super) type LevelsOfRun = Arc<[(u16, Arc<str>)]>;
+pub(crate) type LevelsOfRun = Arc<[(u16, Arc<str>)]>;
 
 /// One closed segment.
 #[derive(Debug)]

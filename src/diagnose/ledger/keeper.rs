@@ -14,13 +14,14 @@ use super::{
     coverage::Coverage,
     evidence::{Evidence, Run},
     filter::{Burst, Change, Filter, Totals},
-    history::{Segment, count},
+    history::{LevelsOfRun, Segment, count},
     planned::Planned,
+    replays::Awaited,
     window::Window,
 };
 use crate::{
     diagnose::observation::{FactorDomain, Levels, Observation, Universe},
-    model::Count,
+    model::{Count, Design},
     stats::{Cell, Curve, Tables, share::Shared},
 };
 
@@ -56,6 +57,7 @@ pub(crate) struct Ledger {
     window: Window,
     planned: Planned,
     coverage: Option<Coverage>,
+    present: Vec<bool>,
     pub(super) suspects: BTreeMap<u32, Suspect>,
     pub(super) tables: Tables,
     /// Up to how many runs the tables go.
@@ -106,6 +108,7 @@ impl Ledger {
             window: Window::new(tests),
             planned: Planned::new(tests),
             coverage: Coverage::new(&present),
+            present,
             suspects: BTreeMap::new(),
             tables: Tables::new(FIRST_TABLES),
             tabled: FIRST_TABLES,
@@ -136,17 +139,7 @@ impl Ledger {
         self.iterations += 1;
         self.planned.take(&self.history[new.clone()]);
         let strikes = self.total_up(new.clone());
-        let totals = Totals {
-            trials: &self.trials,
-            failures: &self.failures,
-            failing: &self.failing,
-            iterations: self.iterations,
-        };
-        let moved = self.filter.judge(&self.history, &totals);
-        let mut changed: BTreeSet<u32> = moved.iter().map(|change| change.test).collect();
-        for change in &moved {
-            self.move_failure(change);
-        }
+        let mut changed = self.judge_bursts();
         self.count_segments(new.clone(), &mut changed);
         self.counted = new.end;
         self.backfill(&mut changed);
@@ -170,6 +163,87 @@ impl Ledger {
             .into_iter()
             .filter(|test| self.is_suspect(*test))
             .collect()
+    }
+
+    /// Notes what running the order of a failure again showed: `test` failed in `iteration`. It counts from the next
+    /// [`rejudge`](Self::rejudge) or iteration on.
+    pub(crate) fn replayed(&mut self, iteration: u64, test: u32, showed: Count) {
+        self.filter.replayed(iteration, test, showed);
+    }
+
+    /// Takes a test whose failures are explained out of all bursts, as of the next [`rejudge`](Self::rejudge) or
+    /// iteration. Returns whether that is new.
+    pub(crate) fn explain(&mut self, test: u32) -> bool {
+        self.filter.explain(test)
+    }
+
+    /// Judges all bursts anew. Returns the tests whose failures count otherwise than before, or waited for this,
+    /// ascending.
+    pub(crate) fn rejudge(&mut self) -> BTreeSet<u32> {
+        let mut changed = self.waiting();
+        let moved = self.judge_bursts();
+        changed.extend(&moved);
+        self.backfill(&mut changed);
+        for test in &moved {
+            if let Some(suspect) = self.suspects.get_mut(test) {
+                suspect.evidence.strike(&self.struck);
+            }
+        }
+        if !moved.is_empty() {
+            self.forget_shared();
+        }
+        changed
+    }
+
+    /// Returns what a test waits for whose failures came in a burst that nobody has judged yet.
+    pub(crate) fn awaited(&self, test: u32) -> Option<Awaited> {
+        self.filter.awaited(test)
+    }
+
+    /// Returns the tests that wait for the replay of a burst, ascending.
+    pub(crate) fn waiting(&self) -> BTreeSet<u32> {
+        self.filter.waiting().collect()
+    }
+
+    /// Do all failures of a test wait for the replay of bursts?
+    pub(crate) fn is_waiting(&self, test: u32) -> bool {
+        let counted = self.failures[test as usize] - self.filter.held_of(test);
+        let second = self.seconds.get(&test).map_or(0, |cell| cell.failed);
+        self.awaited(test)
+            .is_some_and(|awaited| awaited.failures == counted && second == 0)
+    }
+
+    /// Returns the test whose replay comes next for a burst that this one waits for.
+    pub(crate) fn decided_by(&self, test: u32) -> Option<u32> {
+        if !self.is_waiting(test) {
+            return None;
+        }
+        self.filter.waiting().find(|other| {
+            let replay = self
+                .filter
+                .awaited(*other)
+                .and_then(|awaited| awaited.replay);
+            replay.is_some_and(|(segment, _)| {
+                let failed = &self.history[segment as usize].failed;
+                failed.binary_search(&test).is_ok()
+            })
+        })
+    }
+
+    /// Returns the iteration of a segment of the history, what ran in it before a test, in order and with
+    /// repetitions, and the levels of its factors.
+    pub(crate) fn order_of(&self, segment: u32, test: u32) -> (u64, Vec<(u32, u8)>, LevelsOfRun) {
+        let segment = &self.history[segment as usize];
+        let place = segment.place_of(test).unwrap_or(0);
+        let reps = if segment.layout.design == Design::Doubled {
+            2
+        } else {
+            1
+        };
+        let order = segment
+            .before(place)
+            .flat_map(|test| (1..=reps).map(move |rep| (test, rep)));
+        (segment.iteration, order.collect(), segment.levels.clone())
     }
 
     /// Returns the tests with a failure that is not infrastructure's, ascending.
@@ -387,6 +461,23 @@ impl Ledger {
             self.filter.notice(number, segment);
         }
         self.struck.len() > known
+    }
+
+    /// Judges all bursts anew and moves the failures of suspects that count otherwise than before. Returns the tests
+    /// of all such failures.
+    fn judge_bursts(&mut self) -> BTreeSet<u32> {
+        let totals = Totals {
+            trials: &self.trials,
+            failures: &self.failures,
+            failing: &self.failing,
+            iterations: self.iterations,
+            present: &self.present,
+        };
+        let moved = self.filter.judge(&self.history, &totals);
+        for change in &moved {
+            self.move_failure(change);
+        }
+        moved.iter().map(|change| change.test).collect()
     }
 
     /// Sets a counted failure of a suspect aside, or takes it back.

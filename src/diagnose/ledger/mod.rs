@@ -8,6 +8,7 @@
 //! - [`evidence`]: what the history says about one test
 //! - [`filter`]: failures that come in bursts are those of the infrastructure
 //! - [`planned`]: which tests each iteration planned
+//! - [`replays`]: what running the order of a burst again showed
 //! - [`room`]: whose candidates are counted, where too many tests fail
 //! - [`window`]: which tests ran elsewhere at the same time
 //! - [`bets`]: e-processes against "the order does not matter"
@@ -22,6 +23,7 @@ mod history;
 mod keeper;
 mod planned;
 mod posterior;
+mod replays;
 mod room;
 #[cfg(test)]
 mod tests;

@@ -10,20 +10,68 @@ use crate::{
     model::{Answer, Count, Probe, Reply},
 };
 
-/// Tests that stand between group and victim.
-const SEPARATORS: usize = 5;
+/// Separators that are tried at once.
+const BATCH: u64 = 4;
+
+/// Runs of a separator without the group, over the rate of the effect, before it is taken for one without an effect of
+/// its own: a separator with it comes through once in 20 times.
+const CHECKS: f64 = 3.0;
+/// The same at most.
+const MOST_CHECKS: u32 = 12;
 
 /// Runs so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Course {
     count: Count,
     void: u32,
+    /// Separators that were tried.
+    tried: usize,
+    /// Those after which the effect showed, with the runs without the group in which it did not.
+    left: Vec<(u32, u32)>,
+    /// Those that have the effect themselves.
+    own: usize,
 }
 
 impl Course {
     pub(super) fn tell(&mut self, reply: &Reply<u32>) {
         tally(&mut self.count, reply.answer);
         self.void += u32::from(reply.answer == Answer::Void);
+    }
+
+    /// As [`tell`](Self::tell), of group, separator and victim, or of separator and victim.
+    pub(super) fn tell_separated(
+        &mut self,
+        separate: &Separate<u32>,
+        probe: &Probe<u32>,
+        reply: &Reply<u32>,
+    ) {
+        let order = probe.processes.last().map_or(&[][..], Vec::as_slice);
+        let Some((separator, _)) = order.len().checked_sub(2).map(|place| order[place]) else {
+            return;
+        };
+        let effect = match reply.answer {
+            Answer::Void => None,
+            Answer::Passed => Some(separate.passes),
+            Answer::Failed => Some(!separate.passes),
+        };
+        self.void += u32::from(effect.is_none());
+        if order.len() > separate.group.len() + 1 {
+            self.tried += 1;
+            match effect {
+                Some(true) => self.left.push((separator, 0)),
+                Some(false) => tally(&mut self.count, reply.answer),
+                None => {}
+            }
+        } else if let Some(place) = self.left.iter().position(|(test, _)| *test == separator) {
+            match effect {
+                Some(true) => {
+                    self.left.remove(place);
+                    self.own += 1;
+                }
+                Some(false) => self.left[place].1 += 1,
+                None => {}
+            }
+        }
     }
 
     /// How often the effect showed.
@@ -41,33 +89,51 @@ impl Course {
         separate: &Separate<u32>,
         view: &View<'_>,
     ) -> NextStep {
-        if self.void >= VOID_LIMIT {
+        if self.void >= VOID_LIMIT || self.own > separate.times as usize {
             return NextStep::Done(Conclusion::Impossible);
         }
-        let left = u64::from(separate.times).saturating_sub(self.count.trials);
-        if left > 0 {
-            let done = u32::try_from(self.count.trials).unwrap_or(u32::MAX) + self.void;
-            let batch = u32::try_from(left.min(4)).unwrap_or(4);
-            let probes = (done..done + batch).map(|block| {
-                let mut draw = view.coins.draw(about.id, block);
-                let mut pool: Vec<u32> = separate
-                    .pool
-                    .iter()
-                    .copied()
-                    .filter(|test| view.runnable(*test) && !separate.group.contains(test))
-                    .collect();
-                let between = draw.choose(&mut pool, SEPARATORS).to_vec();
-                about.probe(&[separate.group.clone(), between].concat())
-            });
-            return NextStep::Try(probes.collect());
+        // A separator that leaves the effect is enough, unless it is its own: then those that take it away are
+        // cleaners.
+        if let Some((separator, passed)) = self.left.first() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "at most a dozen"
+            )]
+            let checks = (CHECKS / separate.rate.max(0.1)).ceil() as u32;
+            let checks = checks.clamp(1, MOST_CHECKS);
+            if *passed >= checks {
+                let count = Count {
+                    failures: self.count.failures + u64::from(!separate.passes),
+                    trials: self.count.trials + 1,
+                };
+                return NextStep::Done(Conclusion::NotAdjacent(count));
+            }
+            return NextStep::Try(vec![about.probe(&[*separator])]);
         }
-        #[expect(clippy::cast_precision_loss, reason = "a few dozen runs")]
-        let rate = self.shown(separate.passes) as f64 / self.count.trials.max(1) as f64;
-        NextStep::Done(if rate < separate.rate / 2.0 {
-            Conclusion::Adjacent(self.count)
-        } else {
-            Conclusion::NotAdjacent(self.count)
-        })
+        let mut pool: Vec<u32> = separate
+            .pool
+            .iter()
+            .copied()
+            .filter(|test| view.runnable(*test) && !separate.group.contains(test))
+            .collect();
+        let left = u64::from(separate.times).saturating_sub(self.count.trials);
+        if left == 0 {
+            return NextStep::Done(Conclusion::Adjacent(self.count));
+        }
+        if pool.is_empty() {
+            return NextStep::Done(Conclusion::Impossible);
+        }
+        // Each a test of its own, as far as there are enough.
+        let mut draw = view.coins.draw(about.id, 0);
+        let all = pool.len();
+        let separators = draw.choose(&mut pool, all);
+        let batch = usize::try_from(left.min(BATCH)).unwrap_or(1);
+        let probes = (self.tried..self.tried + batch).map(|number| {
+            let between = separators[number % separators.len()];
+            about.probe(&[&separate.group[..], &[between]].concat())
+        });
+        NextStep::Try(probes.collect())
     }
 
     pub(super) fn next_located(&self, about: About, locate: &Locate<u32>) -> NextStep {

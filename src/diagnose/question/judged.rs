@@ -39,6 +39,7 @@ impl Conclusion {
             | Self::NotAdjacent(_)
             | Self::Crosses(_)
             | Self::StaysWithin(_)
+            | Self::Replayed(_)
             | Self::Spare(_, _) => return None,
         };
         Some(serde_json::to_value(judged).expect("names are JSON"))

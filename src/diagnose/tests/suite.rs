@@ -14,7 +14,7 @@ pub(super) const TESTS: u32 = 40;
 pub(super) const VICTIM: u32 = 7;
 
 /// Numbers that follow from a seed.
-pub(super) struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
     pub(super) fn next(&mut self) -> u64 {

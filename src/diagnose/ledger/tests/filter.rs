@@ -1,6 +1,6 @@
 //! Bursts are set aside while they stay alone.
 
-use super::world::{free, iterate, universe};
+use super::world::{free, iterate, replay, universe};
 use crate::{
     diagnose::{ledger::Ledger, observation::Showed},
     stats::chance::Chance,
@@ -26,6 +26,7 @@ fn hunt(iterations: u64, bursts: &[u64], victims: &[u32]) -> Ledger {
             ledger.observe(&made.observation());
         }
         ledger.end_iteration(iteration);
+        replay(&mut ledger, 200, 0);
     }
     ledger
 }
@@ -72,6 +73,36 @@ fn what_recurs_is_let_go_and_counted_as_if_it_never_was_set_aside() {
         }
         assert_eq!(*evidence.before, again);
     }
+}
+
+#[test]
+fn what_fails_again_in_the_same_order_counts_for_its_tests() {
+    let universe = universe(200, 10);
+    let mut chance = Chance::new(7);
+    let mut ledger = Ledger::new(&universe, &[]);
+    for iteration in 0..30 {
+        let truth = |test: u32, _: &[u32], _: bool, _: &mut Chance| {
+            if iteration == 20 && VICTIMS.contains(&test) {
+                Showed::Failed
+            } else {
+                Showed::Passed
+            }
+        };
+        for made in iterate(&universe, (iteration, free(1)), &[], &truth, &mut chance) {
+            ledger.observe(&made.observation());
+        }
+        ledger.end_iteration(iteration);
+    }
+    let waits = |ledger: &Ledger| VICTIMS.iter().all(|test| ledger.is_waiting(*test));
+    assert!(waits(&ledger) && ledger.bursts().is_empty());
+    assert_eq!((ledger.infra(3), ledger.soak(3).failures), (0, 1));
+    assert_eq!(
+        replay(&mut ledger, 200, 2),
+        1,
+        "one test that fails again decides"
+    );
+    assert!(!waits(&ledger) && ledger.bursts().is_empty());
+    assert_eq!(ledger.suspects(), VICTIMS);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::world::{Made, factors, free, iterate, layout, universe};
+use super::world::{Made, factors, free, iterate, layout, replay, universe};
 use crate::{
     diagnose::{
         ledger::{Evidence, Ledger},
@@ -81,6 +81,7 @@ fn fill(segments: &[Made], iterations: u64) -> Ledger {
             ledger.observe(&made.observation());
         }
         ledger.end_iteration(iteration);
+        replay(&mut ledger, TESTS, 0);
     }
     ledger
 }

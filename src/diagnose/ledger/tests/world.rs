@@ -1,8 +1,11 @@
 //! Small random hunts: observations drawn from a seed, kept so that anything can be counted again by hand.
 
 use crate::{
-    diagnose::observation::{FactorDomain, Levels, Observation, Showed, Shown, Universe},
-    model::{Design, Grouping, Layout, TestId},
+    diagnose::{
+        ledger::Ledger,
+        observation::{FactorDomain, Levels, Observation, Showed, Shown, Universe},
+    },
+    model::{Count, Design, Grouping, Layout, TestId},
     plan::Origin,
     stats::chance::Chance,
 };
@@ -186,4 +189,22 @@ fn run(
         before.push(test);
     }
     clock
+}
+
+/// Answers every replay that is due, `failures` of its runs failing. Returns how many there were.
+pub(super) fn replay(ledger: &mut Ledger, tests: u32, failures: u64) -> u32 {
+    let mut replays = 0;
+    let due =
+        |ledger: &Ledger| (0..tests).find_map(|test| Some((test, ledger.awaited(test)?.replay?)));
+    while let Some((test, (segment, times))) = due(ledger) {
+        let (iteration, _, _) = ledger.order_of(segment, test);
+        let showed = Count {
+            failures,
+            trials: u64::from(times).max(failures),
+        };
+        ledger.replayed(iteration, test, showed);
+        ledger.rejudge();
+        replays += 1;
+    }
+    replays
 }
