@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::history::Segment;
 use crate::model::Count;
 
-/// Passing replays that acquit the tests of a burst. Victims of one polluter that fails every second of
-/// them would be acquitted once in 32 times, and come back when it strikes again.
+/// Passing replays that acquit the tests of a burst. Victims of one polluter that fails every second of them may be
+/// acquitted by chance, about once in ten times; they come back when it strikes again.
 const PASSES: u32 = 5;
 /// Tests of a burst that must have been replayed: it takes so many to make one.
 const LEAST: usize = 3;
