@@ -81,7 +81,8 @@ fn state_setter_of_a_brittle_test_is_certified_and_named() {
 
 #[test]
 fn coin_is_random_by_itself_and_blames_nobody() {
-    found_out("coin", "30");
+    // So many that no worker has all its failures by chance: that would be a circumstance, and held back.
+    found_out("coin", "60");
 }
 
 #[test]
@@ -131,9 +132,9 @@ fn test_that_disturbs_another_container_is_certified_and_its_token_replays_elsew
         world.expect(0, &[&["hunt"], &arguments[..]].concat())
     };
     hunt("25");
-    assert_eq!(
+    assert_ne!(
         Cause::flagged(&world).get(VICTIM).map(|it| &*it.verdict),
-        None
+        Some("interference")
     );
     // Its blocks have to lie an hour apart: so much older is all that was recorded.
     world.rows("UPDATE probe SET hours = hours - 1.5 WHERE hours > 0");
@@ -163,7 +164,7 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
     let hunt = [
         "hunt",
         "--iterations",
-        "60",
+        "90",
         "--workers",
         "2",
         "--seed",
