@@ -19,6 +19,8 @@ const MASS: f64 = 0.6;
 const FEWEST: usize = 16;
 /// Recorded runs that an estimate of their number looks at.
 const RECENT: usize = 300;
+/// Runs after a test alone, and as many alone, that show that it acts.
+const ACTS: u32 = 3;
 /// Tests in a pool of decoys.
 const POOL: usize = 64;
 
@@ -205,6 +207,19 @@ impl Source<'_> {
     }
 }
 
+/// Did the victim show the effect nearly always when this test alone ran before it, and hardly ever alone?
+fn acts_alone(case: &Case, test: u32, passes: bool) -> bool {
+    let (mut with, mut without) = (Cell::default(), Cell::default());
+    for shot in case.shots.iter().filter(|shot| shot.plain) {
+        if shot.before == [test] {
+            with.add(shot.failed != passes);
+        } else if shot.before.is_empty() {
+            without.add(shot.failed != passes);
+        }
+    }
+    with.failed >= ACTS && with.passed == 0 && without.failed == 0 && without.passed >= ACTS
+}
+
 /// Returns tests that are cleared of the effect in question, best first: they often stood before the victim without
 /// it. With few of those, the least suspect others too: where they have the effect as well, nobody is named.
 ///
@@ -247,6 +262,11 @@ pub(crate) fn cleared(
             (doubtful, 3 * bad - good, test)
         })
         .collect();
+    // One that shows the effect by itself is no test to compare with, unless all do.
+    let acts = |test: u32| acts_alone(case, test, passes);
+    if ranked.iter().any(|(_, _, test)| !acts(*test)) {
+        ranked.retain(|(_, _, test)| !acts(*test));
+    }
     ranked.sort_unstable();
     let of_module = |entry: &&(bool, i64, u32)| module(entry.2) == module(victim);
     let neighbours = ranked.iter().filter(of_module).count();
