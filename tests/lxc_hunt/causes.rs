@@ -164,7 +164,7 @@ fn hunt_killed_while_it_asks_goes_on_where_it_was_and_tells_of_its_flag() {
     let hunt = [
         "hunt",
         "--iterations",
-        "90",
+        "60",
         "--workers",
         "2",
         "--seed",
