@@ -163,8 +163,6 @@ fn nobody_is_named_where_nobody_is_to_blame() {
 /// A flag of the first planted victim that names these tests as one polluter group.
 fn flag(world: &World, victim: u32, verdict: Verdict, members: &[u32]) -> Flag {
     Flag {
-        test: Some(world.tests.name(victim).clone()),
-        verdict,
         certified: true,
         groups: vec![Group {
             role: Role::Polluter,
@@ -178,18 +176,7 @@ fn flag(world: &World, victim: u32, verdict: Verdict, members: &[u32]) -> Flag {
             without: Count::default(),
             ln_e: 7.0,
         }],
-        unnamed: 0,
-        factors: Vec::new(),
-        soak: Count::default(),
-        alone: Count::default(),
-        recipe: None,
-        ln_e: None,
-        since_iteration: None,
-        threshold: None,
-        reach: None,
-        files_left: Vec::new(),
-        ruled_out: Vec::new(),
-        settles: None,
+        ..Flag::bare(Some(world.tests.name(victim).clone()), verdict)
     }
 }
 

@@ -141,8 +141,6 @@ fn claim(victim: &TestId, polluter: &TestId) -> Flag {
         trials: 6,
     };
     Flag {
-        test: Some(victim.clone()),
-        verdict: Verdict::OdVictim,
         certified: true,
         groups: vec![Group {
             role: Role::Polluter,
@@ -153,17 +151,9 @@ fn claim(victim: &TestId, polluter: &TestId) -> Flag {
             without: count(0),
             ln_e: 7.5,
         }],
-        unnamed: 0,
-        factors: Vec::new(),
         soak: count(1),
         alone: count(0),
-        recipe: None,
         ln_e: Some(7.5),
-        since_iteration: None,
-        threshold: None,
-        reach: None,
-        files_left: Vec::new(),
-        ruled_out: Vec::new(),
-        settles: None,
+        ..Flag::bare(Some(victim.clone()), Verdict::OdVictim)
     }
 }

@@ -197,8 +197,6 @@ mod tests {
     fn flag(test: &TestId, verdict: Verdict, certified: bool, polluter: Option<&TestId>) -> Flag {
         let nothing = Count::default();
         Flag {
-            test: Some(test.clone()),
-            verdict,
             certified,
             groups: polluter
                 .map(|polluter| Group {
@@ -212,18 +210,7 @@ mod tests {
                 })
                 .into_iter()
                 .collect(),
-            unnamed: 0,
-            factors: Vec::new(),
-            soak: nothing,
-            alone: nothing,
-            recipe: None,
-            ln_e: None,
-            since_iteration: None,
-            threshold: None,
-            reach: None,
-            files_left: Vec::new(),
-            ruled_out: Vec::new(),
-            settles: None,
+            ..Flag::bare(Some(test.clone()), verdict)
         }
     }
 

@@ -98,24 +98,7 @@ impl Found {
     /// A test without a flag.
     pub(super) fn of_test(test: &TestId, handle: &str, soak: Count) -> Self {
         Self {
-            flag: Flag {
-                test: Some(test.clone()),
-                verdict: Verdict::Undetermined,
-                certified: false,
-                groups: Vec::new(),
-                unnamed: 0,
-                factors: Vec::new(),
-                soak,
-                alone: Count::default(),
-                recipe: None,
-                ln_e: None,
-                since_iteration: None,
-                threshold: None,
-                reach: None,
-                files_left: Vec::new(),
-                ruled_out: Vec::new(),
-                settles: None,
-            },
+            flag: Flag::unexplained(test.clone(), soak),
             handle: Some(handle.to_owned()),
             suspicion: None,
             raised: None,

@@ -70,21 +70,7 @@ fn event(bursts: &[Burst]) -> Event {
 
 fn blank() -> Flag {
     Flag {
-        test: None,
-        verdict: Verdict::Infrastructure,
         certified: true,
-        groups: Vec::new(),
-        unnamed: 0,
-        factors: Vec::new(),
-        soak: Count::default(),
-        alone: Count::default(),
-        recipe: None,
-        ln_e: None,
-        since_iteration: None,
-        threshold: None,
-        reach: None,
-        files_left: Vec::new(),
-        ruled_out: Vec::new(),
-        settles: None,
+        ..Flag::bare(None, Verdict::Infrastructure)
     }
 }

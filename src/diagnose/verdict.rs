@@ -39,22 +39,9 @@ impl Facts<'_> {
     pub(crate) fn flag(&self) -> Flag {
         let evidence = self.evidence_of_victim();
         let mut flag = Flag {
-            test: Some(self.name(self.victim)),
-            verdict: Verdict::Undetermined,
-            certified: false,
-            groups: Vec::new(),
-            unnamed: 0,
-            factors: Vec::new(),
-            soak: self.ledger.soak(self.victim),
             alone: self.case.alone,
-            recipe: None,
-            ln_e: None,
-            since_iteration: None,
-            threshold: None,
-            reach: None,
-            files_left: Vec::new(),
             ruled_out: self.ruled_out(),
-            settles: None,
+            ..Flag::unexplained(self.name(self.victim), self.ledger.soak(self.victim))
         };
         flag.verdict = self.verdict(evidence, &mut flag);
         flag.certified = match flag.verdict {
@@ -198,6 +185,7 @@ impl Facts<'_> {
             && self.missing_failures() == 0
             && !self.failed_in_a_row()
             && self.suspected_circumstances(CIRCUMSTANCES_LIKELY).is_none()
+            && !self.may_be_disturbed()
     }
 
     /// How many more failures alone make failing alone a fact.

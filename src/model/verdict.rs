@@ -152,6 +152,38 @@ pub struct FlagRecord {
 }
 
 impl Flag {
+    /// A claim about this test, or about no test in particular, with no evidence yet and not certified.
+    #[must_use]
+    pub fn bare(test: Option<TestId>, verdict: Verdict) -> Self {
+        Self {
+            test,
+            verdict,
+            certified: false,
+            groups: Vec::new(),
+            unnamed: 0,
+            factors: Vec::new(),
+            soak: Count::default(),
+            alone: Count::default(),
+            recipe: None,
+            ln_e: None,
+            since_iteration: None,
+            threshold: None,
+            reach: None,
+            files_left: Vec::new(),
+            ruled_out: Vec::new(),
+            settles: None,
+        }
+    }
+
+    /// A test that failed, or not, and of which nothing more is claimed.
+    #[must_use]
+    pub fn unexplained(test: TestId, soak: Count) -> Self {
+        Self {
+            soak,
+            ..Self::bare(Some(test), Verdict::Undetermined)
+        }
+    }
+
     /// Does it name a test other than its own?
     #[must_use]
     pub fn names_another(&self) -> bool {

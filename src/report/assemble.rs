@@ -236,7 +236,10 @@ impl Material {
         shares: &Shares<'_>,
     ) -> Card {
         let name = &self.roster[test as usize];
-        let flag = raised.map_or_else(|| unexplained(name, history.life), |one| one.flag.clone());
+        let flag = raised.map_or_else(
+            || Flag::unexplained(name.clone(), history.life),
+            |one| one.flag.clone(),
+        );
         let recipe = flag.recipe.as_ref().map(|recipe| recipe.repeat);
         let own = raised.and_then(|one| one.token.clone());
         let repeat = own.as_ref().and(recipe);
@@ -549,28 +552,6 @@ impl Material {
             }
         }
         funnel
-    }
-}
-
-/// The claim about a test that failed and has no flag.
-fn unexplained(test: &TestId, soak: Count) -> Flag {
-    Flag {
-        test: Some(test.clone()),
-        verdict: Verdict::Undetermined,
-        certified: false,
-        groups: Vec::new(),
-        unnamed: 0,
-        factors: Vec::new(),
-        soak,
-        alone: Count::default(),
-        recipe: None,
-        ln_e: None,
-        since_iteration: None,
-        threshold: None,
-        reach: None,
-        files_left: Vec::new(),
-        ruled_out: Vec::new(),
-        settles: None,
     }
 }
 

@@ -69,22 +69,9 @@ impl Record {
         self.flags.push(Raised {
             test: Some(test),
             flag: Flag {
-                test: Some(name(test)),
-                verdict,
                 certified: verdict != Verdict::Undetermined,
                 groups: groups.iter().map(group).collect(),
-                unnamed: 0,
-                factors: Vec::new(),
-                soak: Count::default(),
-                alone: Count::default(),
-                recipe: None,
-                ln_e: None,
-                since_iteration: None,
-                threshold: None,
-                reach: None,
-                files_left: Vec::new(),
-                ruled_out: Vec::new(),
-                settles: None,
+                ..Flag::bare(Some(name(test)), verdict)
             },
             at,
             first_certified: (verdict != Verdict::Undetermined).then_some(at),

@@ -83,22 +83,11 @@ fn trend(last: u64, weeks: usize) -> Vec<u64> {
 /// A flag without evidence.
 pub(crate) fn flag(test: &TestId, verdict: Verdict) -> Flag {
     Flag {
-        test: Some(test.clone()),
-        verdict,
         certified: verdict != Verdict::Undetermined,
-        groups: Vec::new(),
-        unnamed: 0,
-        factors: Vec::new(),
         soak: count(113, 6_270),
         alone: count(0, 40),
-        recipe: None,
         ln_e: Some(52.0),
-        since_iteration: None,
-        threshold: None,
-        reach: None,
-        files_left: Vec::new(),
-        ruled_out: Vec::new(),
-        settles: None,
+        ..Flag::bare(Some(test.clone()), verdict)
     }
 }
 

@@ -41,22 +41,9 @@ pub(crate) fn count(failures: u64, trials: u64) -> Count {
 /// Returns a certified flag without a cause.
 pub(crate) fn flag(name: &str, verdict: Verdict, soak: Count) -> Flag {
     Flag {
-        test: Some(test(name)),
-        verdict,
         certified: true,
-        groups: Vec::new(),
-        unnamed: 0,
-        factors: Vec::new(),
         soak,
-        alone: Count::default(),
-        recipe: None,
-        ln_e: None,
-        since_iteration: None,
-        threshold: None,
-        reach: None,
-        files_left: Vec::new(),
-        ruled_out: Vec::new(),
-        settles: None,
+        ..Flag::bare(Some(test(name)), verdict)
     }
 }
 

@@ -169,22 +169,8 @@ pub(super) mod tests {
 
     pub(in crate::command::hunt) fn flag(name: &str, verdict: Verdict) -> Flag {
         Flag {
-            test: Some(test(name)),
-            verdict,
             certified: true,
-            groups: Vec::new(),
-            unnamed: 0,
-            factors: Vec::new(),
-            soak: Count::default(),
-            alone: Count::default(),
-            recipe: None,
-            ln_e: None,
-            since_iteration: None,
-            threshold: None,
-            reach: None,
-            files_left: Vec::new(),
-            ruled_out: Vec::new(),
-            settles: None,
+            ..Flag::bare(Some(test(name)), verdict)
         }
     }
 

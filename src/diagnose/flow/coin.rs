@@ -132,6 +132,19 @@ fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
     facts.follow_up(Role::Polluter)
 }
 
+impl Facts<'_> {
+    /// May a test elsewhere be what makes it fail? Its failures alone say nothing against that while it is asked, or is
+    /// the first thing to be asked: the same neighbour may have run beside those, too.
+    pub(crate) fn may_be_disturbed(&self) -> bool {
+        let asks = |inquiry: &Inquiry| inquiry.question == Question::Interference;
+        self.case.open.as_ref().is_some_and(asks) || {
+            let posterior = self.posterior();
+            overlap_share(self, &posterior) > CAUSE_FIRST
+                && order::beside(self, &posterior).is_some()
+        }
+    }
+}
+
 /// Probability that a test elsewhere disturbs. Its failures alone say nothing against that: the same neighbour may
 /// have run beside those too.
 fn overlap_share(facts: &Facts<'_>, posterior: &Posterior) -> f64 {
