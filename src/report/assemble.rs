@@ -445,12 +445,11 @@ impl Material {
             let inside = |run: &&WholeRun| week.since <= run.at && run.at < week.until;
             reliability(runs.iter().filter(inside), &none)
         };
-        let weeks: Vec<(String, [Reliability; 2])> = self
-            .ledger
-            .weeks
-            .iter()
-            .map(|week| (week.label.clone(), during(week)))
-            .collect();
+        let by = |span: &Stretch| (span.label.clone(), during(span));
+        let weeks: Vec<(String, [Reliability; 2])> = self.ledger.weeks.iter().map(by).collect();
+        let window = &self.window;
+        let nights = self.ledger.nights.iter();
+        let nights = nights.filter(|day| window.since < day.until && day.since < window.until);
         let broken: BTreeSet<u32> = cards
             .iter()
             .zip(tests)
@@ -473,6 +472,7 @@ impl Material {
                 .len()
                 .checked_sub(2)
                 .map_or_else(Default::default, |at| weeks[at].1),
+            nights: nights.map(by).collect(),
             weeks,
             without_broken: (!broken.is_empty()).then(|| reliability(within(), &broken)),
             if_mended,
@@ -490,7 +490,12 @@ impl Material {
             .collect();
         rows.sort_by_key(|(at, counts)| (Reverse(failed(counts)), *at));
         rows.truncate(HEAT_ROWS);
-        Heat { nights, rows }
+        let label = |change: &Option<i64>| change.map(|revision| self.label(revision));
+        Heat {
+            changes: self.ledger.changes().iter().map(label).collect(),
+            nights,
+            rows,
+        }
     }
 
     fn stock(&self) -> Vec<Stock> {

@@ -214,6 +214,8 @@ pub struct Green {
     pub last: [Reliability; 2],
     /// By week.
     pub weeks: Vec<(String, [Reliability; 2])>,
+    /// By day of the window, of the last [`NIGHTS`](super::window::NIGHTS) of them; no runs means that none was whole.
+    pub nights: Vec<(String, [Reliability; 2])>,
     /// As `now`, had every `broken` test passed; `None` where none is broken.
     pub without_broken: Option<[Reliability; 2]>,
     /// As `now`, had the first one, two and three causes of the table never failed: an exact recount.
@@ -398,6 +400,8 @@ pub struct Cluster {
 pub struct Heat {
     /// Days, oldest first.
     pub nights: Vec<Stretch>,
+    /// By day: to what the suite had changed by its end since the last day on which it ran; `None` where it had not.
+    pub changes: Vec<Option<String>>,
     /// Place of the card, and its counts by day; no trials means that it was not run.
     pub rows: Vec<(usize, Vec<Count>)>,
 }

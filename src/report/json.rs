@@ -12,10 +12,10 @@ use crate::ui::escape;
 /// The JSON Schema (draft 2020-12) of the report.
 pub const SCHEMA: &str = include_str!("schema.json");
 
-/// Returns the report as text: one line, keys in the order of their names.
+/// Returns the report as text: one line, keys in the order of their names, and nothing in it that acts on a terminal.
 #[must_use]
 pub fn text(digest: &Digest) -> String {
-    let mut text = value(digest).to_string();
+    let mut text = escape::json_text(&value(digest));
     text.push('\n');
     text
 }
@@ -79,6 +79,7 @@ pub fn value(digest: &Digest) -> Value {
         })).collect::<Vec<_>>(),
         "nights": {
             "days": digest.heat.nights.iter().map(|night| night.label.clone()).collect::<Vec<_>>(),
+            "changes": digest.heat.changes,
             "rows": digest.heat.rows.iter().map(|(at, counts)| json!({
                 "handle": digest.cards[*at].handle,
                 "counts": counts.iter().map(bare).collect::<Vec<_>>(),
@@ -129,6 +130,9 @@ fn green(green: &Green) -> Value {
         "last": both(&green.last),
         "weeks": green.weeks.iter().map(|(week, two)| {
             json!({"week": week, "natural": reliability(&two[0]), "shuffled": reliability(&two[1])})
+        }).collect::<Vec<_>>(),
+        "nights": green.nights.iter().map(|(night, two)| {
+            json!({"night": night, "natural": reliability(&two[0]), "shuffled": reliability(&two[1])})
         }).collect::<Vec<_>>(),
         "without_broken": green.without_broken.as_ref().map(both),
         "if_mended": green.if_mended.iter().map(both).collect::<Vec<_>>(),

@@ -155,6 +155,12 @@ impl Watch {
         mended(self.before, self.passes)
     }
 
+    /// Did it pass so often since its last failure that it counts as fixed?
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        self.before.failures > 0 && self.mended().is_certain()
+    }
+
     /// Did it become worse in the window?
     #[must_use]
     pub fn is_worse(&self) -> bool {
@@ -223,7 +229,8 @@ pub struct Ledger {
     pub newest: Option<UnixMillis>,
     weekly: Vec<Count>,
     nightly: Vec<Count>,
-    ran_on: Vec<bool>,
+    /// First and last revision by day.
+    ran_on: Vec<Option<(i64, i64)>>,
     placed: Placed,
     open: Open,
     week: usize,
@@ -256,7 +263,7 @@ impl Ledger {
             newest: None,
             weekly: vec![Count::default(); weeks.len() * tests],
             nightly: vec![Count::default(); nights.len() * tests],
-            ran_on: vec![false; nights.len()],
+            ran_on: vec![None; nights.len()],
             placed: Placed::new(tests),
             open: Open::default(),
             week: 0,
@@ -280,7 +287,20 @@ impl Ledger {
     /// Did anything run on a day of the heat map?
     #[must_use]
     pub fn ran_on(&self, night: usize) -> bool {
-        self.ran_on[night]
+        self.ran_on[night].is_some()
+    }
+
+    /// Returns by day of the heat map the revision that the suite had at its end, where that is another than at the end
+    /// of the last day before on which anything ran. Of the days before the first one nobody can tell.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Option<i64>> {
+        let mut before = None;
+        let change = |ran: &Option<(i64, i64)>| {
+            let (first, last) = (*ran)?;
+            let since = before.replace(last).unwrap_or(first);
+            (since != last || first != last).then_some(last)
+        };
+        self.ran_on.iter().map(change).collect()
     }
 
     /// Takes one segment. Those that began when the window was over are left out.
@@ -297,7 +317,9 @@ impl Ledger {
         let week = place(&self.weeks, piece.at);
         let night = place(&self.nights, piece.at);
         if let Some(night) = night {
-            self.ran_on[night] = true;
+            let ran = &mut self.ran_on[night];
+            let first = ran.map_or(piece.revision, |(first, _)| first);
+            *ran = Some((first, piece.revision));
         }
         let within = self.window.holds(piece.at);
         if within {
@@ -392,8 +414,7 @@ impl Ledger {
             .is_some_and(|week| week.until <= now)
         {
             for watch in self.watched.values_mut() {
-                watch.mended_at[self.week] =
-                    watch.before.failures > 0 && watch.mended().is_certain();
+                watch.mended_at[self.week] = watch.is_fixed();
             }
             self.week += 1;
         }

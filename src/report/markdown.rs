@@ -98,6 +98,20 @@ fn green(digest: &Digest) -> String {
             ),
         );
     }
+    if green
+        .nights
+        .iter()
+        .any(|(_, both)| both.iter().any(|one| one.runs > 0))
+    {
+        part.push_str("\n| night | in your CI's order | in random orders |\n|---|---|---|\n");
+        for (night, [natural, shuffled]) in &green.nights {
+            let (natural, shuffled) = (sentence::of_night(natural), sentence::of_night(shuffled));
+            line_of(
+                &mut part,
+                format_args!("| {night} | {natural} | {shuffled} |"),
+            );
+        }
+    }
     if let Some([natural, shuffled]) = &green.without_broken {
         line_of(
             &mut part,

@@ -3,7 +3,8 @@
 
 use super::digest::{Card, Cause, Digest, ENOUGH, Proof, Reliability, Share, State};
 use super::words::{self, percent};
-use crate::stats::Mended;
+use crate::model::Count;
+use crate::stats::{Mended, mended};
 use crate::ui::text;
 
 /// Returns the headline: what changed, and how often a full run is green.
@@ -92,6 +93,23 @@ pub fn reliability(of: &Reliability) -> String {
     }
 }
 
+/// Returns how many runs of a night were green, with the interval of the rate, however few they were: `9 of 10, 90 % (60
+/// to 99 %)`; `not run` without any.
+#[must_use]
+pub fn of_night(of: &Reliability) -> String {
+    match of.rate() {
+        Some(rate) => format!(
+            "{} of {}, {} ({} to {})",
+            text::count(of.green),
+            text::count(of.runs),
+            percent(rate),
+            percent(of.interval.0),
+            percent(of.interval.1)
+        ),
+        None => "not run".to_owned(),
+    }
+}
+
 /// Returns what mending the first causes would give; `None` where nothing is open or too few runs were seen.
 #[must_use]
 pub fn if_mended(digest: &Digest) -> Option<String> {
@@ -168,30 +186,42 @@ pub fn minutes(value: f64) -> String {
 /// Returns the evidence that a test is mended, or what it has so far.
 #[must_use]
 pub fn proof(proof: &Proof) -> String {
+    let enough = if proof.worth.is_certain() || proof.worth.needed == u64::MAX {
+        String::new()
+    } else {
+        format!("; {} would be enough", text::count(proof.worth.needed))
+    };
+    let [passes, worth] = passes(
+        (proof.passes, proof.exposure.words()),
+        proof.before,
+        proof.since.as_deref(),
+    );
+    format!("{passes}: {worth}{enough}")
+}
+
+/// Returns how often a test passed since its last failure and under which orders, and what that is worth after the
+/// failures `before`.
+#[must_use]
+pub fn passes((passes, under): (u64, &str), before: Count, since: Option<&str>) -> [String; 2] {
     let Mended {
         by_accident,
         still_flaky,
-        needed,
-    } = proof.worth;
-    let since = proof.since.as_ref().map_or_else(
+        ..
+    } = mended(before, passes);
+    let since = since.map_or_else(
         || ", without a change of revision".to_owned(),
         |since| format!(" since {}", words::revision(since)),
     );
-    let enough = if proof.worth.is_certain() || needed == u64::MAX {
-        String::new()
-    } else {
-        format!("; {} would be enough", text::count(needed))
-    };
-    format!(
-        "{} {}{since}: had it still failed as before ({} of {}), the chance of this is at most {}, and {} that it is \
-         still flaky{enough}",
-        text::plural(proof.passes, "pass"),
-        proof.exposure.words(),
-        text::count(proof.before.failures),
-        text::count(proof.before.trials),
-        chance(by_accident),
-        chance(still_flaky),
-    )
+    [
+        format!("{} {under}{since}", text::plural(passes, "pass")),
+        format!(
+            "had it still failed as before ({} of {}), the chance of this is at most {}, and {} that it is still flaky",
+            text::count(before.failures),
+            text::count(before.trials),
+            chance(by_accident),
+            chance(still_flaky),
+        ),
+    ]
 }
 
 /// Returns a small probability: `4.9 %`, `6e-21`.

@@ -135,7 +135,10 @@ fn facts(digest: &Digest, card: &Card) -> Markup {
                 "; ever: " (counted(words::interval(card.life), card.life))
             }
             dt { "12 weeks" }
-            dd { (spark::rates(&card.weekly)) }
+            dd {
+                (spark::rates(&digest.green.weeks, &card.weekly))
+                details.numbers { summary { "Numbers" } div.wide { (spark::table(&digest.green.weeks, &card.weekly)) } }
+            }
             dt { "Share" }
             dd { (sentence::cost(share)) @if share.alone > 0 { "; red for this alone: " (text::plural(share.alone, "run")) } }
             @if let Some((at, _)) = &card.first {

@@ -52,7 +52,8 @@ impl Figure {
 /// The section with every chart that has something to show.
 pub(super) fn section(digest: &Digest) -> Markup {
     let figures = [
-        green::figure(&digest.green.weeks),
+        green::figure(&digest.green.weeks, green::Span::Week),
+        green::figure(&digest.green.nights, green::Span::Night),
         pareto::figure(digest),
         stock::figure(&digest.stock),
         heat::figure(digest),

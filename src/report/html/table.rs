@@ -152,7 +152,7 @@ fn row(digest: &Digest, cards: &Cards, cause: &Cause, place: usize, owners: &[&s
                 }
             }
             td.r data-l="Fails" data-v=(format!("{:.6}", rate(worst))) { (fails(worst, members.len())) }
-            td data-l="12 weeks" { (spark::shares(&cause.weekly)) }
+            td data-l="12 weeks" { (spark::shares(&digest.green.weeks, &cause.weekly)) }
             td data-l="First seen" data-v=(first.map_or(0, |(at, _)| at.0)) {
                 @match first {
                     Some((at, revision)) => { (piece::day(digest, *at)) small { (piece::revision(revision)) } }

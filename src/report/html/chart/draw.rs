@@ -98,6 +98,11 @@ pub(super) fn short_week(label: &str) -> &str {
     label.split_once('-').map_or(label, |(_, week)| week)
 }
 
+/// Returns a day without its year: `11-20` of `2026-11-20`.
+pub(super) fn short_day(label: &str) -> &str {
+    label.split_once('-').map_or(label, |(_, day)| day)
+}
+
 /// The hatchings that tell areas apart without colour; every drawing refers to them.
 pub(super) fn patterns() -> Markup {
     html! {

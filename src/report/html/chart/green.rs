@@ -1,9 +1,9 @@
-//! Green runs by week: a line for the CI's own order and one for random orders, with their intervals as bands.
+//! Green runs by week, and by night: a line for the CI's own order and one for random orders, with their intervals as bands.
 
 use maud::{Markup, html};
 
 use super::Figure;
-use super::draw::{Anchor, Scale, label, line, number, path, real, rect, short_week};
+use super::draw::{Anchor, Scale, label, line, number, path, real, rect, short_day, short_week};
 use crate::report::digest::{ENOUGH, Reliability};
 use crate::report::html::piece;
 use crate::report::words::percent;
@@ -18,8 +18,40 @@ const BOTTOM: f64 = 28.0;
 /// Names of the two orders.
 const ORDERS: [&str; 2] = ["your CI's order", "random order"];
 
+/// What a place of the chart stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Span {
+    Week,
+    Night,
+}
+
+impl Span {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Week => "week",
+            Self::Night => "night",
+        }
+    }
+
+    /// Returns its label without the year.
+    fn short(self, label: &str) -> &str {
+        match self {
+            Self::Week => short_week(label),
+            Self::Night => short_day(label),
+        }
+    }
+
+    /// Returns where the chart is, and what it is called.
+    fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Week => ("chart-green", "How often a full run is green"),
+            Self::Night => ("chart-nights", "Green runs, night by night"),
+        }
+    }
+}
+
 /// Returns the chart; `None` without a complete run.
-pub(super) fn figure(weeks: &[(String, [Reliability; 2])]) -> Option<Figure> {
+pub(super) fn figure(weeks: &[(String, [Reliability; 2])], span: Span) -> Option<Figure> {
     let seen = weeks
         .iter()
         .flat_map(|(_, both)| both)
@@ -39,28 +71,49 @@ pub(super) fn figure(weeks: &[(String, [Reliability; 2])]) -> Option<Figure> {
         let one = (WIDTH - LEFT - RIGHT) / real(weeks.len() as u64);
         LEFT + one * (real(week as u64) + 0.5)
     };
+    let (id, title) = span.place();
     Some(Figure {
-        id: "chart-green",
-        title: "How often a full run is green".to_owned(),
+        id,
+        title: title.to_owned(),
         about: format!(
-            "By week: solid with dots is your CI's order, dashed with squares random order; bands are 95 % intervals, \
-             hollow marks have fewer than {ENOUGH} runs, gaps had none."
+            "By {}: solid with dots is your CI's order, dashed with squares random order; bands are 95 % intervals, \
+             hollow marks have fewer than {ENOUGH} runs, gaps had none. Where it is hatched, no full run of either order \
+             was made.",
+            span.word()
         ),
         size: (WIDTH, HEIGHT),
         drawing: html! {
-            (axes(weeks, y, step, x))
+            (unseen(weeks))
+            (axes(weeks, span, y, step, x))
             @for order in [1, 0] {
                 @let of: Vec<Option<Reliability>> = weeks.iter().map(|(_, both)| Some(both[order]).filter(|one| one.runs > 0)).collect();
                 (series(&of, order, y, x))
             }
             (legend(weeks, y))
         },
-        table: table(weeks),
+        table: table(weeks, span),
     })
+}
+
+/// Hatches the places where nothing was run.
+fn unseen(weeks: &[(String, [Reliability; 2])]) -> Markup {
+    let one = (WIDTH - LEFT - RIGHT) / real(weeks.len() as u64);
+    let empty = |both: &[Reliability; 2]| both.iter().all(|order| order.runs == 0);
+    let places: Vec<Option<()>> = weeks
+        .iter()
+        .map(|(_, both)| empty(both).then_some(()))
+        .collect();
+    html! {
+        @for (from, to) in stretches(&places) {
+            @let (x, wide) = (LEFT + one * real(from as u64), one * real((to - from) as u64));
+            (rect((x, TOP), (wide, HEIGHT - BOTTOM - TOP), "hatched unrun"))
+        }
+    }
 }
 
 fn axes(
     weeks: &[(String, [Reliability; 2])],
+    span: Span,
     y: Scale,
     step: f64,
     x: impl Fn(usize) -> f64,
@@ -76,13 +129,15 @@ fn axes(
             (line((LEFT, y.at(tick)), (WIDTH - RIGHT, y.at(tick)), "grid"))
             (label(LEFT - 6.0, y.at(tick) + 4.0, Anchor::End, "tick", &format!("{:.0} %", tick * 100.0)))
         }
-        @for (at, (week, _)) in weeks.iter().enumerate() {
-            (label(x(at), HEIGHT - 8.0, Anchor::Middle, "tick", short_week(week)))
+        // Labels of more places than this would run into each other.
+        @let every = weeks.len().div_ceil(14);
+        @for (at, (week, _)) in weeks.iter().enumerate().filter(|(at, _)| at.is_multiple_of(every)) {
+            (label(x(at), HEIGHT - 8.0, Anchor::Middle, "tick", span.short(week)))
         }
     }
 }
 
-/// Runs of weeks without a gap: places of the first and behind the last.
+/// Runs of places without a gap: places of the first and behind the last.
 fn stretches<T>(values: &[Option<T>]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut from = None;
@@ -175,7 +230,7 @@ fn legend(weeks: &[(String, [Reliability; 2])], y: Scale) -> Markup {
     }
 }
 
-fn table(weeks: &[(String, [Reliability; 2])]) -> Markup {
+fn table(weeks: &[(String, [Reliability; 2])], span: Span) -> Markup {
     let shown = |one: &Reliability| match one.rate() {
         Some(rate) => piece::cell(format!(
             "{} ({}), {} of {}",
@@ -184,15 +239,15 @@ fn table(weeks: &[(String, [Reliability; 2])]) -> Markup {
             text::count(one.green),
             text::count(one.runs)
         )),
-        None => piece::cell("no run"),
+        None => piece::cell("not run"),
     };
     let rows: Vec<Vec<Markup>> = weeks
         .iter()
         .map(|(week, both)| vec![piece::cell(week), shown(&both[0]), shown(&both[1])])
         .collect();
     piece::table(
-        "Green runs by week, with 95 % intervals",
-        &["week", ORDERS[0], ORDERS[1]],
+        &format!("Green runs by {}, with 95 % intervals", span.word()),
+        &[span.word(), ORDERS[0], ORDERS[1]],
         &rows,
     )
 }
@@ -212,7 +267,7 @@ mod tests {
 
     #[test]
     fn without_runs_there_is_no_chart() {
-        assert!(figure(&[week("2026-W46", (0, 0), (0, 0))]).is_none());
+        assert!(figure(&[week("2026-W46", (0, 0), (0, 0))], Span::Week).is_none());
     }
 
     #[test]
@@ -227,7 +282,7 @@ mod tests {
             week("2026-W46", (90, 100), (5, 10)),
             week("2026-W47", (95, 100), (8, 10)),
         ];
-        let drawn = figure(&weeks).unwrap().drawing.into_string();
+        let drawn = figure(&weeks, Span::Week).unwrap().drawing.into_string();
         // One band each from the two last weeks; the first week has a whisker.
         assert_eq!(drawn.matches("class=\"band b").count(), 2);
         assert_eq!(
@@ -240,6 +295,21 @@ mod tests {
             2,
             "ten runs are too few"
         );
+        assert_eq!(drawn.matches("class=\"hatched unrun\"").count(), 1, "W45");
         assert!(!drawn.contains("NaN") && !drawn.contains("inf"));
+    }
+
+    #[test]
+    fn a_night_without_a_run_is_hatched_and_says_so_in_the_table() {
+        let nights = [
+            week("2026-11-16", (40, 40), (9, 10)),
+            week("2026-11-17", (0, 0), (0, 0)),
+        ];
+        let figure = figure(&nights, Span::Night).unwrap();
+        let (drawn, told) = (figure.drawing.into_string(), figure.table.into_string());
+        assert_eq!(drawn.matches("class=\"hatched unrun\"").count(), 1);
+        assert!(drawn.contains(">11-17</text>"), "{drawn}");
+        assert_eq!(told.matches("not run").count(), 2, "{told}");
+        assert!(told.contains("90 % ("), "{told}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::Figure;
-use super::draw::{Anchor, label, number, real, rect};
+use super::draw::{Anchor, label, line, number, path, real, rect, short_day};
 use crate::model::Count;
 use crate::report::digest::Digest;
 use crate::report::html::piece;
@@ -47,11 +47,12 @@ pub(super) fn figure(digest: &Digest) -> Option<Figure> {
         id: "chart-heat",
         title: format!("The worst {} by night", text::plural(rows.len() as u64, "test")),
         about: "The number of failures per night, coloured by the part of its runs that failed, as the key below says. \
-                A dot is a night without failures, a hatched field one on which it was not run."
+                A dot is a night without failures, a hatched field one on which it was not run. A dashed line with a \
+                triangle on top says that the suite had changed since the night before."
             .to_owned(),
         size,
-        drawing: drawing(&nights, &rows),
-        table: table(&nights, &rows),
+        drawing: drawing(&nights, &heat.changes, &rows),
+        table: table(&nights, &heat.changes, &rows),
     })
 }
 
@@ -67,7 +68,7 @@ fn shade(count: Count) -> Option<u32> {
     Some(shade.min(SHADES))
 }
 
-fn drawing(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
+fn drawing(nights: &[&str], changes: &[Option<String>], rows: &[(String, &[Count])]) -> Markup {
     let x = |night: usize| NAMES + 6.0 + CELL * real(night as u64);
     let y = |row: usize| TOP + CELL * real(row as u64);
     let below = y(rows.len()) + 12.0;
@@ -83,6 +84,9 @@ fn drawing(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
         (fields(rows.iter().enumerate().flat_map(|(row, (_, counts))| {
             counts.iter().enumerate().map(move |(night, count)| ((x(night), y(row)), *count))
         })))
+        @for (at, _) in changes.iter().enumerate().filter(|(_, change)| change.is_some()) {
+            (changed(x(at) - 0.5, y(rows.len())))
+        }
         (label(NAMES, below + 12.0, Anchor::End, "tick", "part of its runs that failed"))
         @for shade in 1..=SHADES {
             @let at = x(0) + 2.2 * CELL * f64::from(shade - 1);
@@ -92,6 +96,15 @@ fn drawing(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
         }
         (rect((x(0) + 17.0 * CELL, below), (CELL - 1.0, CELL - 2.0), "hatched"))
         (label(x(0) + 18.3 * CELL, below + 12.0, Anchor::Start, "tick", "not run"))
+    }
+}
+
+/// The mark between two nights that the suite changed in between.
+fn changed(x: f64, end: f64) -> Markup {
+    let triangle = [(x - 3.5, TOP - 6.0), (x + 3.5, TOP - 6.0), (x, TOP)];
+    html! {
+        (line((x, TOP), (x, end), "change"))
+        path d=(path(&triangle) + "Z") class="changed" {}
     }
 }
 
@@ -136,15 +149,14 @@ fn short_count(number: u64) -> String {
     }
 }
 
-/// `11-20` of `2026-11-20`.
-fn short_day(label: &str) -> &str {
-    label.split_once('-').map_or(label, |(_, day)| day)
-}
-
-fn table(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
+fn table(nights: &[&str], changes: &[Option<String>], rows: &[(String, &[Count])]) -> Markup {
     let heads: Vec<&str> = std::iter::once("test")
         .chain(nights.iter().map(|night| short_day(night)))
         .collect();
+    let suite = changes.iter().map(|change| {
+        html! { @if let Some(revision) = change { (piece::revision(revision)) } }
+    });
+    let suite = std::iter::once(piece::cell("the suite changed to")).chain(suite);
     let rows: Vec<Vec<Markup>> = rows
         .iter()
         .map(|(name, counts)| {
@@ -156,6 +168,7 @@ fn table(nights: &[&str], rows: &[(String, &[Count])]) -> Markup {
                 .chain(cells)
                 .collect()
         })
+        .chain(changes.iter().any(Option::is_some).then(|| suite.collect()))
         .collect();
     piece::table(
         "Failures of runs by night; empty where it was not run",
@@ -176,6 +189,28 @@ mod tests {
         assert_eq!(of(1, 100_000), Some(1));
         assert_eq!(of(1, 4), Some(4));
         assert_eq!(of(10, 10), Some(SHADES));
+    }
+
+    #[test]
+    fn a_night_before_which_the_suite_changed_is_marked_and_told() {
+        let changes = [
+            None,
+            Some("c41f9aa0b1c2d3e4f5061728394a5b6c7d8e9f00".to_owned()),
+        ];
+        let counts = [Count::default(); 2];
+        let (nights, rows) = (
+            ["2026-11-16", "2026-11-17"],
+            [("t".to_owned(), &counts[..])],
+        );
+        let drawn = drawing(&nights, &changes, &rows).into_string();
+        assert_eq!(drawn.matches("class=\"changed\"").count(), 1, "{drawn}");
+        let told = table(&nights, &changes, &rows).into_string();
+        assert!(
+            told.contains("the suite changed to") && told.contains("c41f9aa0b"),
+            "{told}"
+        );
+        let told = table(&nights, &[None, None], &rows).into_string();
+        assert!(!told.contains("the suite changed to"), "{told}");
     }
 
     #[test]
