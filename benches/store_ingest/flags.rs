@@ -82,6 +82,7 @@ pub(crate) async fn raise(
         pair_coverage: 0.99,
         canary: None,
         suspected: Vec::new(),
+        fixed: Vec::new(),
     };
     let stands = serde_json::to_value(Standing {
         soak: Count {

@@ -12,7 +12,7 @@ pub(super) mod read;
 use crate::report::digest::Share;
 pub(super) use crate::report::words::{self, Names};
 use crate::{
-    model::{Count, Flag, Suspicion, TestId, UnixMillis, Verdict},
+    model::{Count, Fixed, Flag, Suspicion, TestId, UnixMillis, Verdict},
     ui::escape,
 };
 
@@ -41,6 +41,8 @@ pub(super) struct Found {
     pub(super) owners: Vec<String>,
     /// Why nobody needs to do anything about it.
     pub(super) no_action: Option<NoAction>,
+    /// Why it counts as fixed, where it does.
+    pub(super) fixed: Option<Fixed>,
     /// Was it certified first by the newest hunt, or in the time that was asked for?
     pub(super) is_new: bool,
 }
@@ -63,6 +65,8 @@ pub(super) enum NoAction {
     Infrastructure,
     /// The suite no longer has the test.
     Gone,
+    /// It passed often enough under the orders that make it fail.
+    Fixed,
 }
 
 impl NoAction {
@@ -71,6 +75,7 @@ impl NoAction {
         match self {
             Self::Infrastructure => "infrastructure",
             Self::Gone => "gone",
+            Self::Fixed => "fixed",
         }
     }
 
@@ -79,6 +84,7 @@ impl NoAction {
         match self {
             Self::Infrastructure => "the machine's doing, not a test's",
             Self::Gone => "the suite no longer has it",
+            Self::Fixed => "it no longer fails where it used to",
         }
     }
 }
@@ -109,6 +115,7 @@ impl Found {
             fragility: None,
             owners: Vec::new(),
             no_action: None,
+            fixed: None,
             is_new: false,
         }
     }

@@ -118,6 +118,7 @@ fn show(
     for line in list::lines(&board.found, &names, console.width(), extent) {
         console.line(&line)?;
     }
+    console.line("")?;
     console.line(&attempts_line(board.attempts))?;
     let analysis = board.analysis.as_ref();
     if let Some(canary) = analysis.and_then(|analysis| analysis.canary.as_ref())

@@ -11,6 +11,7 @@ mod opening;
 mod soak;
 mod source;
 
+pub(super) use analysis::Glance;
 pub(super) use evidence::Evidence;
 pub(super) use opening::{lease, recorded_config, register};
 

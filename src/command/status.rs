@@ -278,13 +278,15 @@ impl Analysed {
         let natural = reader.natural_runs(suite)?;
         // Every one of them ran at least this often, unless it was skipped.
         let runs = status.iterations;
+        let row = reader.analysis(suite)?;
+        let fixed = row.as_ref().map_or(&[][..], |row| &row.fixed);
         Ok(Self {
-            flags_open: read::open_flags(suite, reader, &tests)?,
+            flags_open: read::open_flags(suite, reader, &tests, fixed)?,
             attempts: reader.attempts(suite)?,
             probe_trials: status.probe_trials,
-            row: reader.analysis(suite)?,
+            row,
             green: Count {
-                failures: natural.runs - natural.red.len() as u64,
+                failures: natural.green(),
                 trials: natural.runs,
             },
             never_failed: (runs > 0).then(|| (passing, stats::never_failed_bound(runs, ALPHA))),

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::hunt::Glance;
 use crate::{
     execute::Event,
     model::{Outcome, SegmentEnd, TestId},
@@ -26,8 +27,10 @@ pub(super) struct Tally {
     pub(super) iterations: u64,
     /// Probes that ended while this process watched; they are in no other count.
     pub(super) probes: u64,
-    /// Tests with a certified flag.
-    pub(super) flags: u64,
+    /// What the analysis found so far.
+    found: Glance,
+    /// Iterations that were complete when this process took the hunt up.
+    begun_with: u64,
     /// Segments that ended otherwise than completed, by why.
     pub(super) broken: BTreeMap<SegmentEnd, u64>,
     /// Tests that failed while this process watched.
@@ -54,9 +57,24 @@ impl Tally {
             untrusted: status.outcomes.of(Outcome::Untrusted),
             shards: status.shards_finished + status.shards_abandoned,
             iterations: status.iterations,
+            begun_with: status.iterations,
             failed_before: status.failing_tests,
             ..Self::default()
         }
+    }
+
+    /// Takes over what the analysis shows.
+    pub(super) fn look(&mut self, glance: &Glance) {
+        self.found.clone_from(glance);
+    }
+
+    /// Returns how long the iterations that are left will take, at the pace of those since this process took the hunt up.
+    fn ready_in(&self, moment: &Moment) -> Option<Duration> {
+        let left = moment.iterations_total?.checked_sub(self.iterations)?;
+        let done = self.iterations.checked_sub(self.begun_with)?;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate for display")]
+        let times = (done > 0 && left > 0).then(|| left as f64 / done as f64)?;
+        Duration::try_from_secs_f64(moment.elapsed.as_secs_f64() * times).ok()
     }
 
     /// Counts one event.
@@ -118,7 +136,15 @@ impl Tally {
             iterations_total: moment.iterations_total,
             shards_done: self.shards,
             probes: self.probes,
-            flags: self.flags,
+            flags: self.found.flags,
+            newest: self
+                .found
+                .newest
+                .as_ref()
+                .map(|newest| (newest.handle.clone(), newest.says.clone())),
+            questions: self.found.open,
+            canary: self.found.canary.clone(),
+            ready_in: self.ready_in(moment),
             trials: self.trials,
             failing: self.failing,
             infra: self.infra,

@@ -18,4 +18,4 @@ pub use record::{
 };
 pub use state::{HuntKind, HuntState, ShardState};
 pub use time::{Clock, MonoMicros, SystemClock, UnixMillis};
-pub use verdict::{Count, Flag, FlagRecord, Group, Reach, Recipe, Role, Verdict};
+pub use verdict::{Count, Fixed, Flag, FlagRecord, Group, Reach, Recipe, Role, Verdict};

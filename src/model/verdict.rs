@@ -151,6 +151,27 @@ pub struct FlagRecord {
     pub flag: Flag,
 }
 
+/// A flagged test that passed so often since its last failure, under the orders that make it fail, that it counts as
+/// fixed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fixed {
+    /// The test.
+    pub test: TestId,
+    /// When that was found; a flag that was raised later is about something else.
+    pub at: UnixMillis,
+    /// Row of the segment in which it failed last, where an iteration saw it fail; one more failure, and it is not
+    /// fixed.
+    pub last_segment: Option<i64>,
+    /// Passes since, under those orders.
+    pub passes: u64,
+    /// Which orders those are, in words that follow the number of passes.
+    pub under: String,
+    /// Failures and trials under them, up to the last failure.
+    pub before: Count,
+    /// First revision among those passes that is not that of the last failure.
+    pub since: Option<String>,
+}
+
 impl Flag {
     /// A claim about this test, or about no test in particular, with no evidence yet and not certified.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Which hunts a suite had, and how often each test of one came out how.
+//! Which hunts a suite had, and how often each test came out how.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,27 @@ use rusqlite::{Row, named_params};
 
 use super::rows::{self, OutcomeCounts, word};
 use super::{Reader, StoreError, sql};
-use crate::model::{Outcome, SuiteId, TestId, UnixMillis};
+use crate::model::{Count, Outcome, SuiteId, TestId, UnixMillis};
 
 impl Reader {
+    /// Counts the failures of each flagged test of a suite among its trials that passed or failed, as
+    /// [`Reader::outcomes_of`] does for one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn soak_of_flagged(&self, suite: SuiteId) -> Result<BTreeMap<TestId, Count>, StoreError> {
+        let values = named_params! { ":suite_id": suite.bits() };
+        let counted = |row: &Row| {
+            let count = Count {
+                failures: row.get("failures")?,
+                trials: row.get("trials")?,
+            };
+            Ok((rows::test_name(row, "name")?, count))
+        };
+        let rows = sql::COUNT_SOAK.all(&self.connection, values, counted)?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// Returns the hunts of a suite that were alive at `since` or later, oldest first.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::book::{self, Names};
 use super::probes::{json, json_of};
 use super::rows::{OutcomeCounts, RevisionId, word};
 use super::{Reader, StoreError, sql};
-use crate::model::{Flag, Outcome, Reach, SuiteId, Suspicion, TestId, UnixMillis};
+use crate::model::{Fixed, Flag, Outcome, Reach, SuiteId, Suspicion, TestId, UnixMillis};
 
 /// A flag to be raised in the suite of a hunt.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +96,8 @@ pub struct AnalysisRow {
     pub canary: Option<CanaryRow>,
     /// The e-BH list at that moment.
     pub suspected: Vec<Suspicion>,
+    /// Flagged tests that count as fixed, as of the last time that anyone looked for them.
+    pub fixed: Vec<Fixed>,
 }
 
 /// Writes a flag, and returns its row.
@@ -155,6 +157,7 @@ pub(super) fn put_analysis(
         ":canary": row.canary.as_ref().map(|c| &c.state),
         ":canary_why": row.canary.as_ref().and_then(|c| c.why.as_ref()),
         ":suspected": json_of(&row.suspected),
+        ":fixed": json_of(&row.fixed),
     };
     book::one_row(sql::SET_ANALYSIS.run(connection, values)?, "hunt", row.hunt)?;
     let mut kept = Vec::with_capacity(standings.len());
@@ -349,5 +352,6 @@ fn analysis(row: &Row) -> rusqlite::Result<AnalysisRow> {
         pair_coverage: row.get("pair_coverage")?,
         canary: state.map(|state| CanaryRow { state, why }),
         suspected: json(row, "suspected")?,
+        fixed: json(row, "fixed")?,
     })
 }

@@ -37,7 +37,7 @@ pub use observe::{Cursor, Observed, ObservedSegment, ObservedTrial};
 pub use open::{OpenOptions, StartReport};
 pub use probes::{PlannedProbe, ProbeBatch, ProbeRow, QuestionRow};
 pub use reader::Reader;
-pub use report::{LastFailure, NaturalRuns, RevisionBrief, SegmentStart};
+pub use report::{LastFailure, RevisionBrief, SegmentStart, WholeRuns};
 pub use resume::{OpenShard, ResumeState};
 pub use rows::{
     EventRow, FailureRow, HuntRow, HuntStart, HuntStatus, LeaseStart, OutcomeCounts, RevisionId,

@@ -23,6 +23,16 @@ pub struct RevisionBrief {
     pub seen: UnixMillis,
 }
 
+impl RevisionBrief {
+    /// Returns its commit, else its number.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.git
+            .clone()
+            .unwrap_or_else(|| format!("number {}", self.id.0))
+    }
+}
+
 /// The last failure of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastFailure {
@@ -49,13 +59,21 @@ pub struct SegmentStart {
     pub started_at: UnixMillis,
 }
 
-/// The complete natural iterations of a suite.
+/// The complete iterations of a suite in one kind of order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NaturalRuns {
+pub struct WholeRuns {
     /// How many there are.
     pub runs: u64,
     /// The red ones by row of the iteration, each with the tests that failed in it, in the order of their rows.
     pub red: BTreeMap<i64, Vec<TestId>>,
+}
+
+impl WholeRuns {
+    /// Returns the number of green ones.
+    #[must_use]
+    pub fn green(&self) -> u64 {
+        self.runs - self.red.len() as u64
+    }
 }
 
 impl Reader {
@@ -64,22 +82,34 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn natural_runs(&self, suite: SuiteId) -> Result<NaturalRuns, StoreError> {
+    pub fn natural_runs(&self, suite: SuiteId) -> Result<WholeRuns, StoreError> {
+        self.whole_runs(suite, &sql::NATURAL_SEGMENTS)
+    }
+
+    /// Returns the same of the iterations whose orders were drawn at random.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn shuffled_runs(&self, suite: SuiteId) -> Result<WholeRuns, StoreError> {
+        self.whole_runs(suite, &sql::SHUFFLED_SEGMENTS)
+    }
+
+    fn whole_runs(&self, suite: SuiteId, complete: &sql::Query) -> Result<WholeRuns, StoreError> {
         let moment = self
             .connection
             .unchecked_transaction()
-            .map_err(|e| StoreError::query("natural_runs", e))?;
+            .map_err(|e| StoreError::query(complete.name, e))?;
         let values = named_params! { ":suite_id": suite.bits() };
         let pair = |row: &Row| Ok((row.get("segment_id")?, row.get("iteration_id")?));
-        let natural: Vec<(i64, i64)> = sql::NATURAL_SEGMENTS.all(&moment, values, pair)?;
-        let mut runs: Vec<i64> = natural.iter().map(|(_, iteration)| *iteration).collect();
+        let whole: Vec<(i64, i64)> = complete.all(&moment, values, pair)?;
+        let mut runs: Vec<i64> = whole.iter().map(|(_, iteration)| *iteration).collect();
         runs.sort_unstable();
         runs.dedup();
-        let mut found = NaturalRuns {
+        let mut found = WholeRuns {
             runs: runs.len() as u64,
             red: BTreeMap::new(),
         };
-        if natural.is_empty() {
+        if whole.is_empty() {
             return Ok(found);
         }
         let test = |row: &Row| Ok((row.get("test_id")?, rows::test_name(row, "name")?));
@@ -88,10 +118,10 @@ impl Reader {
             let values = named_params! { ":test_id": row };
             let segments = sql::NATURAL_FAILURES.all(&moment, values, |row| row.get(0))?;
             for segment in segments {
-                let Ok(at) = natural.binary_search_by_key(&segment, |(segment, _)| *segment) else {
+                let Ok(at) = whole.binary_search_by_key(&segment, |(segment, _)| *segment) else {
                     continue;
                 };
-                let failed = found.red.entry(natural[at].1).or_default();
+                let failed = found.red.entry(whole[at].1).or_default();
                 if failed.last() != Some(&test) {
                     failed.push(test.clone());
                 }

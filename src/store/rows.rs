@@ -4,8 +4,8 @@ use rusqlite::Row;
 use rusqlite::types::FromSqlError;
 
 use crate::model::{
-    Design, EventRecord, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome, SegmentClose,
-    SegmentOpen, ShardPlan, ShardState, SuiteId, TestId, TrialRecord, UnixMillis,
+    Count, Design, EventRecord, Grouping, HuntKind, HuntState, Layout, ListDigest, Outcome,
+    SegmentClose, SegmentOpen, ShardPlan, ShardState, SuiteId, TestId, TrialRecord, UnixMillis,
 };
 
 /// What names a suite for ever.
@@ -217,6 +217,16 @@ impl OutcomeCounts {
             .filter(|o| which(**o))
             .map(|o| self.of(*o))
             .sum()
+    }
+
+    /// Returns the failures among the trials that passed or failed.
+    #[must_use]
+    pub fn soak(&self) -> Count {
+        let failures = self.sum(Outcome::is_failing);
+        Count {
+            failures,
+            trials: failures + self.of(Outcome::Passed),
+        }
     }
 
     /// Adds trials with this outcome.

@@ -161,6 +161,7 @@ queries! {
     COUNT_PROGRESS = "count_progress",
     COUNT_QUESTIONS = "count_questions",
     COUNT_SHARDS = "count_shards",
+    COUNT_SOAK = "count_soak",
     COUNT_TESTS = "count_tests",
     DELETE_JOURNAL = "delete_journal",
     DELETE_STANDINGS = "delete_standings",
@@ -261,6 +262,7 @@ queries! {
     SET_ANSWER = "set_answer",
     SET_HUNT_STATE = "set_hunt_state",
     SET_STANDING = "set_standing",
+    SHUFFLED_SEGMENTS = "shuffled_segments",
     SIZE_OF_ITERATION = "size_of_iteration",
     TESTS_OF_SUITE = "tests_of_suite",
     TOUCH_LEASE = "touch_lease",
@@ -270,6 +272,7 @@ queries! {
 pub(super) const STEPS: &[&str] = &[
     include_str!("../../queries/schema/0001_begin.sql"),
     include_str!("../../queries/schema/0002_probes.sql"),
+    include_str!("../../queries/schema/0003_fixed.sql"),
 ];
 
 #[cfg(test)]

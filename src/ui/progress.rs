@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::console::{Console, Verbosity};
-use super::text::{count, duration, elide_middle, plural, rate};
+use super::text::{count, duration, elide_middle, plural, rate, width};
 use crate::model::UnixMillis;
 
 /// Time between two lines where no cursor moves: a night is then five hundred lines of a log.
@@ -51,8 +51,16 @@ pub struct HuntView {
     pub shards_done: u64,
     /// Probes that ended since this process took the hunt up.
     pub probes: u64,
-    /// Tests with a certified flag.
+    /// Certified flags that need action.
     pub flags: u64,
+    /// Handle of the flag that was told last, which may be empty, and what it says; escaped.
+    pub newest: Option<(String, String)>,
+    /// Tests that are not explained yet.
+    pub questions: u64,
+    /// `waiting`, `green` or `red`; `None` before anybody looked.
+    pub canary: Option<String>,
+    /// Time until the total of iterations will be complete, by the pace so far.
+    pub ready_in: Option<Duration>,
     /// Trials with an outcome, without those of probes.
     pub trials: u64,
     /// Trials that failed, in any way.
@@ -82,9 +90,12 @@ pub fn line(view: &HuntView, now: UnixMillis) -> String {
     let ends = view
         .ends_in
         .map_or_else(String::new, |left| format!(" ends_in_s={}", left.as_secs()));
+    let ready = view.ready_in.map_or_else(String::new, |left| {
+        format!(" ready_in_s={}", left.as_secs())
+    });
     format!(
         "{} state={} elapsed_s={} iterations={}{total} shards={} trials={} failing={} failing_tests={} \
-         probes={} flags={} infra={} aborted={} rate={} workers={}/{}{ends}",
+         probes={} open={} flags={} canary={} infra={} aborted={} rate={} workers={}/{}{ready}{ends}",
         now.rfc3339(),
         view.state.word(),
         view.elapsed.as_secs(),
@@ -94,7 +105,9 @@ pub fn line(view: &HuntView, now: UnixMillis) -> String {
         view.failing,
         view.failing_tests,
         view.probes,
+        view.questions,
         view.flags,
+        view.canary.as_deref().unwrap_or("waiting"),
         view.infra,
         view.aborted,
         rate(view.rate_per_s),
@@ -113,38 +126,77 @@ pub fn screen(view: &HuntView, columns: usize) -> Vec<String> {
         HuntState::Running => "Ctrl-C drains, twice aborts",
         HuntState::Draining => "Ctrl-C again aborts",
     };
-    let bar = view.iterations_total.map_or_else(String::new, |total| {
-        format!("[{}] ", bar(view.iterations_done, total))
-    });
-    let of = view
-        .iterations_total
-        .map_or_else(String::new, |total| format!(" of {}", count(total)));
-    let failed_in = plural(view.failing_tests as u64, "test");
-    [
+    let state = format!("{:<10} {}{ends}", view.state.word(), duration(view.elapsed));
+    let mut lines = vec![
+        apart(&state, keys, columns),
+        format!("iterations {}", iterations(view)),
         format!(
-            "{:<10} {}{ends}   ({keys})",
-            view.state.word(),
-            duration(view.elapsed)
-        ),
-        format!(
-            "iterations {bar}{}{of}   {}   {}   {}",
-            count(view.iterations_done),
-            plural(view.shards_done, "shard"),
-            plural(view.probes, "probe"),
-            plural(view.flags, "flag"),
-        ),
-        format!(
-            "trials     {}   {}   failing {} in {failed_in}   infra {}   aborted {}",
+            "outcomes   {}   {}   failing {} in {}   infra {}   aborted {}",
             count(view.trials),
             rate(view.rate_per_s),
             count(view.failing),
+            plural(view.failing_tests as u64, "test"),
             count(view.infra),
             count(view.aborted),
         ),
-        format!("workers    {} of {} busy", view.workers_busy, view.workers),
-    ]
-    .map(|line| elide_middle(&line, columns))
-    .to_vec()
+        format!(
+            "causes     {} open   {}   workers {} of {} busy   canary {}",
+            count(view.questions),
+            plural(view.probes, "probe"),
+            view.workers_busy,
+            view.workers,
+            canary(view.canary.as_deref()),
+        ),
+        format!("flags      {}", flags(view)),
+    ];
+    for line in &mut lines {
+        *line = elide_middle(line, columns);
+    }
+    lines
+}
+
+/// Two texts at the ends of a line, or with three spaces between where they do not fit.
+fn apart(left: &str, right: &str, columns: usize) -> String {
+    let room = columns.saturating_sub(width(left) + width(right)).max(3);
+    format!("{left}{}{right}", " ".repeat(room))
+}
+
+fn iterations(view: &HuntView) -> String {
+    let shards = plural(view.shards_done, "shard");
+    let Some(total) = view.iterations_total else {
+        return format!("{}   {shards}", count(view.iterations_done));
+    };
+    let ready = view.ready_in.map_or_else(String::new, |left| {
+        format!("   about {} left", duration(left))
+    });
+    format!(
+        "[{}] {} of {}{ready}   {shards}",
+        bar(view.iterations_done, total),
+        count(view.iterations_done),
+        count(total),
+    )
+}
+
+fn canary(state: Option<&str>) -> &str {
+    match state {
+        // Without colour, too, it must be seen.
+        Some("red") => "RED",
+        Some(other) => other,
+        None => "waiting",
+    }
+}
+
+fn flags(view: &HuntView) -> String {
+    let newest = view
+        .newest
+        .as_ref()
+        .map_or_else(String::new, |(handle, says)| {
+            format!("   newest: {handle} {says}")
+        });
+    match view.flags {
+        0 => "none yet".to_owned(),
+        flags => format!("{}{newest}", count(flags)),
+    }
 }
 
 fn bar(done: u64, total: u64) -> String {
@@ -235,6 +287,13 @@ mod tests {
             shards_done: 48,
             probes: 320,
             flags: 1,
+            newest: Some((
+                "h2w8fd".into(),
+                "nod tests/test_mail.py::test_arrives".into(),
+            )),
+            questions: 4,
+            canary: Some("green".into()),
+            ready_in: Some(Duration::from_mins(145)),
             trials: 6_034_448,
             failing: 2_511,
             infra: 2,
@@ -253,7 +312,8 @@ mod tests {
         assert_eq!(
             line(&view(), NOW),
             "2026-11-22T01:14:00Z state=running elapsed_s=3720 iterations=12/40 shards=48 trials=6034448 \
-             failing=2511 failing_tests=18 probes=320 flags=1 infra=2 aborted=0 rate=742/s workers=15/16 ends_in_s=13560"
+             failing=2511 failing_tests=18 probes=320 open=4 flags=1 canary=green infra=2 aborted=0 rate=742/s \
+             workers=15/16 ready_in_s=8700 ends_in_s=13560"
         );
     }
 
@@ -262,6 +322,7 @@ mod tests {
         let endless = HuntView {
             ends_in: None,
             iterations_total: None,
+            ready_in: None,
             ..view()
         };
         let text = line(&endless, NOW);
@@ -275,16 +336,31 @@ mod tests {
     fn screen_fits_its_columns() {
         let lines = screen(&view(), 79);
         assert_eq!(
-            lines[0],
-            "running    1h02m, ends in 3h46m   (Ctrl-C drains, twice aborts)"
-        );
-        assert_eq!(
-            lines[1],
-            "iterations [######..............] 12 of 40   48 shards   320 probes   1 flag"
+            lines,
+            [
+                "running    1h02m, ends in 3h46m                     Ctrl-C drains, twice aborts",
+                "iterations [######..............] 12 of 40   about 2h25m left   48 shards",
+                "outcomes   6,034,448   742/s   failing 2,511 in 18 tests   infra 2   aborted 0",
+                "causes     4 open   320 probes   workers 15 of 16 busy   canary green",
+                "flags      1   newest: h2w8fd nod tests/test_mail.py::test_arrives",
+            ]
         );
         for line in screen(&view(), 40) {
             assert!(width(&line) <= 40, "{line}");
         }
+    }
+
+    #[test]
+    fn screen_of_a_night_without_a_flag_says_so_and_a_red_canary_is_loud() {
+        let quiet = HuntView {
+            flags: 0,
+            newest: None,
+            canary: Some("red".into()),
+            ..view()
+        };
+        let lines = screen(&quiet, 79);
+        assert!(lines[3].ends_with("canary RED"), "{lines:#?}");
+        assert_eq!(lines[4], "flags      none yet");
     }
 
     #[test]

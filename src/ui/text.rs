@@ -41,6 +41,39 @@ fn fitting(characters: impl Iterator<Item = char>, columns: usize) -> String {
         .collect()
 }
 
+/// Cuts text into pieces of at most `columns` columns, wherever that is.
+#[must_use]
+pub fn chop(text: &str, columns: usize) -> Vec<String> {
+    let (mut pieces, mut piece, mut taken) = (Vec::new(), String::new(), 0);
+    for character in text.chars() {
+        let wide = width(character.encode_utf8(&mut [0; 4]));
+        if taken > 0 && taken + wide > columns {
+            pieces.push(std::mem::take(&mut piece));
+            taken = 0;
+        }
+        piece.push(character);
+        taken += wide;
+    }
+    pieces.push(piece);
+    pieces
+}
+
+/// Breaks text between words into lines of at most `columns` columns; a longer word has a line of its own.
+#[must_use]
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Returns a number with commas between its thousands, such as `6,034,448`.
 #[must_use]
 pub fn count(number: u64) -> String {
@@ -113,6 +146,22 @@ pub fn rate(per_second: f64) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn chop_cuts_anywhere_but_within_a_character() {
+        assert_eq!(chop("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(chop("a日本b", 4), ["a日", "本b"]);
+        assert_eq!(chop("日本", 1), ["日", "本"]);
+        assert_eq!(chop("", 4), [""]);
+    }
+
+    #[test]
+    fn wrap_breaks_between_words_only() {
+        let lines = wrap("one two 日本 three-hundred", 8);
+        assert_eq!(lines, ["one two", "日本", "three-hundred"]);
+        assert_eq!(wrap("one two 日本", 12), ["one two 日本"]);
+        assert_eq!(wrap("", 8), [""]);
+    }
 
     #[test]
     fn elided_name_keeps_both_ends() {

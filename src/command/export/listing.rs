@@ -263,8 +263,8 @@ pub(super) struct Figures {
     pub(super) finished: u64,
     pub(super) abandoned: u64,
     pub(super) attempts: u64,
-    /// Green and all complete runs in the CI's own order.
-    pub(super) green: (u64, u64),
+    /// Green and all complete runs, in the CI's own order and in random ones.
+    pub(super) green: [(u64, u64); 2],
     /// When the database last heard from a hunt; `None` before the first.
     pub(super) last_commit: Option<UnixMillis>,
     /// Its size with its write-ahead log.
@@ -301,10 +301,8 @@ impl Figures {
             finished: 0,
             abandoned: 0,
             attempts: board.attempts,
-            green: {
-                let natural = reader.natural_runs(suite)?;
-                (natural.runs - natural.red.len() as u64, natural.runs)
-            },
+            green: [reader.natural_runs(suite)?, reader.shuffled_runs(suite)?]
+                .map(|whole| (whole.green(), whole.runs)),
             last_commit: None,
             bytes: size(database) + size(Path::new(&log)),
             canary: canary.map(|canary| canary.state),

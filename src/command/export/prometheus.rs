@@ -95,16 +95,22 @@ pub(super) fn render(suite: &str, figures: &Figures) -> String {
         "Attempts to certify; expect at most a thousandth of them to be false certificates.",
         figures.attempts as f64,
     );
-    let (green, runs) = figures.green;
-    if runs > 0 {
+    let ratios = ["natural", "shuffled"].into_iter().zip(figures.green);
+    let ratios: Vec<_> = ratios
+        .filter(|(_, (_, runs))| *runs > 0)
+        .map(|(order, (green, runs))| {
+            (
+                Some(("order", order.to_owned())),
+                green as f64 / runs as f64,
+            )
+        })
+        .collect();
+    if !ratios.is_empty() {
         text.metric(
             "soakhound_suite_green_ratio",
             "gauge",
-            "Full runs without a failure, of all in the CI's own order.",
-            [(
-                Some(("order", "natural".to_owned())),
-                green as f64 / runs as f64,
-            )],
+            "Full runs without a failure, of all in the CI's own order, and of all in random orders.",
+            ratios,
         );
     }
     if let Some(canary) = &figures.canary {
@@ -162,7 +168,7 @@ mod tests {
             finished: 12,
             abandoned: 1,
             attempts: 4,
-            green: (3, 4),
+            green: [(3, 4), (1, 4)],
             last_commit: Some(UnixMillis(1_795_310_040_123)),
             bytes: 4096,
             canary: Some("red".into()),
@@ -174,6 +180,7 @@ mod tests {
             r#"soakhound_flags_open{suite="a\"b\\c",verdict="nod"} 2"#,
             r#"soakhound_shards_total{suite="a\"b\\c",state="abandoned"} 1"#,
             r#"soakhound_suite_green_ratio{suite="a\"b\\c",order="natural"} 0.75"#,
+            r#"soakhound_suite_green_ratio{suite="a\"b\\c",order="shuffled"} 0.25"#,
             r#"soakhound_canary{suite="a\"b\\c",state="red"} 1"#,
             r#"soakhound_canary{suite="a\"b\\c",state="green"} 0"#,
             r#"soakhound_last_commit_timestamp_seconds{suite="a\"b\\c"} 1795310040.123"#,

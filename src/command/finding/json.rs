@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Certainty, Found, Seen, words::interval};
 use crate::{
-    model::{Count, Flag, Role, TestId},
+    model::{Count, Fixed, Flag, Role, TestId},
     report::digest::Share,
+    stats,
     ui::escape,
 };
 
@@ -43,8 +44,23 @@ pub(in crate::command) fn flag(found: &Found, naming: Naming) -> Value {
         "fragility": found.fragility.as_ref().map(fragility),
         "signature": found.signature,
         "owners": found.owners,
+        "fixed": found.fixed.as_ref().map(fixed),
         "no_action": found.no_action.map(super::NoAction::word),
         "new": found.is_new,
+    })
+}
+
+/// The passes that say that a test is fixed, and what they are worth.
+fn fixed(fixed: &Fixed) -> Value {
+    let worth = stats::mended(fixed.before, fixed.passes);
+    json!({
+        "passes": fixed.passes,
+        "orders": fixed.under,
+        "before": count(fixed.before),
+        "since": fixed.since,
+        "by_accident": worth.by_accident,
+        "still_flaky": worth.still_flaky,
+        "at": fixed.at.rfc3339(),
     })
 }
 

@@ -1,13 +1,14 @@
 //! Many flags as tables: the certified first, one row per cause; what is merely suspected and what needs no
 //! action apart.
 
-use super::{Certainty, Found, Names, words};
+use super::{Certainty, Found, Names, NoAction, words};
 use crate::{
     model::{Flag, Role, TestId},
     report::{
         cause::{self, Grouped},
         sentence,
     },
+    stats,
     ui::{Column, escape, table, text},
 };
 
@@ -97,7 +98,8 @@ pub(in crate::command) fn lines(
     let open = of(Found::needs_action);
     let suspected = of(|found| is(found, Certainty::Suspected));
     let unexplained = of(|found| is(found, Certainty::Open));
-    let closed = of(|found| found.no_action.is_some());
+    let fixed = of(|found| found.no_action == Some(NoAction::Fixed));
+    let closed = of(|found| found.no_action.is_some_and(|why| why != NoAction::Fixed));
     let mut lines = Vec::new();
     if !open.is_empty() {
         let causes = by_cause(&open);
@@ -112,6 +114,7 @@ pub(in crate::command) fn lines(
         ("not explained yet", &unexplained),
     ] {
         if !some.is_empty() {
+            apart(&mut lines);
             lines.push(format!(
                 "{title}: {}",
                 text::plural(some.len() as u64, "test")
@@ -119,7 +122,16 @@ pub(in crate::command) fn lines(
             lines.extend(plain(some, columns, extent));
         }
     }
+    if !fixed.is_empty() {
+        apart(&mut lines);
+        lines.push(format!(
+            "fixed: {}, no action needed; `show` has the evidence",
+            text::plural(fixed.len() as u64, "test")
+        ));
+        lines.extend(mended(&fixed, columns, extent));
+    }
     if !closed.is_empty() {
+        apart(&mut lines);
         lines.push(format!(
             "no action needed: {}",
             text::plural(closed.len() as u64, "flag")
@@ -127,6 +139,13 @@ pub(in crate::command) fn lines(
         lines.extend(no_action(&closed, columns, extent));
     }
     lines
+}
+
+/// Sets what follows apart from what is above it.
+fn apart(lines: &mut Vec<String>) {
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
 }
 
 fn is(found: &Found, certainty: Certainty) -> bool {
@@ -338,6 +357,30 @@ fn plain(found: &[&Found], columns: usize, extent: Extent) -> Vec<String> {
         ]
     };
     cut(&PLAIN, found, row, columns, extent)
+}
+
+const FIXED: [Column; 5] = [
+    Column::Word("verdict"),
+    Column::Word("handle"),
+    Column::Number("passes since"),
+    Column::Number("by accident"),
+    Column::Name("test"),
+];
+
+fn mended(found: &[&Found], columns: usize, extent: Extent) -> Vec<String> {
+    let row = |found: &&Found| {
+        let fixed = found.fixed.as_ref();
+        vec![
+            found.flag.verdict.word().to_owned(),
+            found.handle.clone().unwrap_or_default(),
+            fixed.map_or_else(String::new, |fixed| text::count(fixed.passes)),
+            fixed.map_or_else(String::new, |fixed| {
+                sentence::chance(stats::mended(fixed.before, fixed.passes).by_accident)
+            }),
+            found.name(),
+        ]
+    };
+    cut(&FIXED, found, row, columns, extent)
 }
 
 const NO_ACTION: [Column; 4] = [

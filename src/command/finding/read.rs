@@ -7,9 +7,9 @@ use std::{
 
 use super::{Found, Names, NoAction, Seen};
 use crate::{
-    command::tokens,
+    command::{fixed, tokens},
     config::Settings,
-    model::{Count, HuntKind, ListDigest, SuiteId, TestId, UnixMillis, Verdict},
+    model::{Count, Fixed, HuntKind, ListDigest, SuiteId, TestId, UnixMillis, Verdict},
     plan::{Row, Token},
     report::Fragility,
     store::{self, AnalysisRow, FlagRow, Reader, RevisionId, StoreError},
@@ -31,7 +31,8 @@ pub(in crate::command) struct Board {
     pub(in crate::command) owners_unknown: Option<String>,
 }
 
-/// Counts the certified flags that need action, without all that stands beside them: `status` has 50 ms.
+/// Counts the certified flags that need action, without all that stands beside them: `status` has 50 ms. `fixed` are the
+/// tests that the analysis found fixed when it last looked.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -39,17 +40,19 @@ pub(in crate::command) fn open_flags(
     suite: SuiteId,
     reader: &Reader,
     tests: &[TestId],
+    fixed: &[Fixed],
 ) -> Result<usize, StoreError> {
     let present: BTreeSet<&TestId> = tests.iter().collect();
     let rows = reader.flags(suite, UnixMillis(i64::MIN))?;
-    let is_open = |row: &&FlagRow| row.flag.certified && no_action(row, &present).is_none();
+    let is_open = |row: &&FlagRow| row.flag.certified && no_action(row, &present, fixed).is_none();
     Ok(rows.iter().filter(is_open).count())
 }
 
-fn no_action(row: &FlagRow, present: &BTreeSet<&TestId>) -> Option<NoAction> {
+fn no_action(row: &FlagRow, present: &BTreeSet<&TestId>, fixed: &[Fixed]) -> Option<NoAction> {
     match &row.flag.test {
         _ if row.flag.verdict == Verdict::Infrastructure => Some(NoAction::Infrastructure),
         Some(test) if !present.contains(test) => Some(NoAction::Gone),
+        Some(_) if fixed::of(fixed, row).is_some() => Some(NoAction::Fixed),
         Some(_) | None => None,
     }
 }
@@ -65,8 +68,9 @@ pub(in crate::command) fn board(
 ) -> Result<Board, StoreError> {
     let suite = settings.suite.id;
     let tests = tests(suite, reader)?;
-    let desk = Desk::of(settings, reader, &tests, since)?;
     let analysis = reader.analysis(suite)?;
+    let fixed = analysis.as_ref().map_or(&[][..], |row| &row.fixed);
+    let desk = Desk::of(settings, reader, &tests, fixed, since)?;
     let mut found = Vec::new();
     for row in reader.flags(suite, UnixMillis(i64::MIN))? {
         let last = row.last_seen.as_ref().map(|seen| seen.at);
@@ -81,7 +85,7 @@ pub(in crate::command) fn board(
             Some(found) => found.suspicion = Some(suspicion.clone()),
             None => found.push(Found {
                 suspicion: Some(suspicion.clone()),
-                ..desk.unflagged(&suspicion.test, suspicion.soak)?
+                ..desk.unflagged(&suspicion.test)?
             }),
         }
     }
@@ -133,6 +137,8 @@ pub(in crate::command) struct Desk<'a> {
     since: Option<UnixMillis>,
     lists: RefCell<BTreeMap<RevisionId, ListDigest>>,
     fragility: Fragility,
+    fixed: &'a [Fixed],
+    soak: BTreeMap<TestId, Count>,
     checkout: Checkout,
     owners: Owners,
     /// Why nobody is known to own a test, where there is a CODEOWNERS file that cannot be used.
@@ -140,7 +146,8 @@ pub(in crate::command) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    /// Looks at the suite. A flag is new when it was first certified at `since` or later, or by the newest hunt.
+    /// Looks at the suite. `fixed` are the tests that the analysis found fixed when it last looked. A flag is new when
+    /// it was first certified at `since` or later, or by the newest hunt.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -148,6 +155,7 @@ impl<'a> Desk<'a> {
         settings: &Settings,
         reader: &'a Reader,
         tests: &'a [TestId],
+        fixed: &'a [Fixed],
         since: Option<UnixMillis>,
     ) -> Result<Self, StoreError> {
         let suite = settings.suite.id;
@@ -171,6 +179,8 @@ impl<'a> Desk<'a> {
                 let natural = reader.natural_runs(suite)?;
                 Fragility::of(natural.runs, natural.red.values())
             },
+            fixed,
+            soak: reader.soak_of_flagged(suite)?,
             checkout,
             owners,
             owners_unknown,
@@ -181,7 +191,11 @@ impl<'a> Desk<'a> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(in crate::command) fn found(&self, row: FlagRow) -> Result<Found, StoreError> {
+    pub(in crate::command) fn found(&self, mut row: FlagRow) -> Result<Found, StoreError> {
+        // The counts of the claim are of when it was written; these are of now, as everywhere else.
+        if let Some(test) = &row.flag.test {
+            row.flag.soak = self.soak.get(test).copied().unwrap_or_default();
+        }
         let mut history = match &row.flag.test {
             Some(test) => self.reader.flags_of(self.suite, test)?,
             None => vec![row.clone()],
@@ -199,7 +213,8 @@ impl<'a> Desk<'a> {
                 one.flag.verdict == row.flag.verdict && one.flag.certified == row.flag.certified
             })
             .map(|first| first.at);
-        let no_action = no_action(&row, &self.present);
+        let no_action = no_action(&row, &self.present, self.fixed);
+        let fixed = fixed::of(self.fixed, &row).cloned();
         let token = match (&row.token, &row.last_seen) {
             (Some(token), _) => Some(token.clone()),
             (None, Some(seen)) => Some(self.token(seen)?.to_string()),
@@ -224,20 +239,18 @@ impl<'a> Desk<'a> {
                 .as_ref()
                 .map_or_else(Vec::new, |test| self.owners_of(test)),
             no_action,
+            fixed,
             is_new,
             flag: row.flag,
         })
     }
 
-    /// Returns a test without a flag, with its failures.
+    /// Returns a test without a flag, with its failures in the recorded iterations.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(in crate::command) fn unflagged(
-        &self,
-        test: &TestId,
-        soak: Count,
-    ) -> Result<Found, StoreError> {
+    pub(in crate::command) fn unflagged(&self, test: &TestId) -> Result<Found, StoreError> {
+        let soak = self.reader.outcomes_of(self.suite, test)?.soak();
         let first = self.reader.first_failure_of(self.suite, test)?;
         let last = self.reader.failures_of(self.suite, test, 1)?.pop();
         let token = last.as_ref().map(|seen| self.token(seen)).transpose()?;

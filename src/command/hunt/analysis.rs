@@ -4,8 +4,8 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -18,8 +18,9 @@ use tokio::{
 };
 
 use super::{
-    desk::{Desk, DeskStart, Keep},
+    desk::{Desk, DeskStart, Keep, Raised},
     herald::{Herald, Voice},
+    news,
 };
 use crate::{
     command::roster::Asked,
@@ -30,11 +31,55 @@ use crate::{
 /// Time between two writings of how the analysis stands. `status` and `show` read it; each costs one commit.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// Time between two looks for flagged tests that are fixed, which read the whole record.
+const FIXED_EVERY: Duration = Duration::from_hours(1);
+
 /// Probes in flight for each worker: one that runs and one that waits, so that no worker ever waits for a thought.
 const IN_FLIGHT: usize = 2;
 
 /// Longest that open questions may take, in seconds: more would overflow the clock.
 const LONGEST: f64 = 1e9;
+
+/// What the display shows of the analysis, as of the last time that it looked.
+#[derive(Clone, Debug, Default)]
+pub(in crate::command) struct Glance {
+    /// Certified flags that need action.
+    pub(in crate::command) flags: u64,
+    /// Tests that are not explained yet.
+    pub(in crate::command) open: u64,
+    /// `waiting`, `green` or `red`; `None` before anybody looked.
+    pub(in crate::command) canary: Option<String>,
+    /// The flag that was told last.
+    pub(in crate::command) newest: Option<Newest>,
+}
+
+/// A flag in a few words, escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::command) struct Newest {
+    pub(in crate::command) handle: String,
+    pub(in crate::command) says: String,
+}
+
+impl Newest {
+    fn of(raised: &Raised) -> Self {
+        Self {
+            handle: raised.handle.clone().unwrap_or_default(),
+            says: news::sentence(&raised.flag),
+        }
+    }
+}
+
+/// A glance that the analysis and the display share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared(Arc<Mutex<Glance>>);
+
+impl Shared {
+    /// Returns it, to be read or changed.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Glance> {
+        // Nothing in it depends on anything else in it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What the stream tells. However far the analysis lags behind, no more of it waits than one word of what is closed, one
 /// of the end, and one for each probe in flight, of which there are few.
@@ -76,8 +121,8 @@ pub(super) struct Analysis {
     batches: mpsc::UnboundedReceiver<Asked>,
     rests: watch::Receiver<bool>,
     failed: Arc<OnceLock<StoreError>>,
-    /// Tests with a certified flag.
-    pub(super) flags: Arc<AtomicU64>,
+    /// What the display shows of it.
+    pub(super) glance: Shared,
     /// Rung when there is a batch, and when there will be none.
     pub(super) wake: Arc<Notify>,
     task: JoinHandle<(Option<Voice>, Result<(), StoreError>)>,
@@ -90,7 +135,7 @@ impl Analysis {
         let (gives, batches) = mpsc::unbounded_channel();
         let (rest, rests) = watch::channel(false);
         let (wake, failed) = (Arc::new(Notify::new()), Arc::new(OnceLock::new()));
-        let flags = Arc::new(AtomicU64::new(0));
+        let glance = Shared::default();
         let closed = Arc::new(AtomicBool::new(false));
         let room = IN_FLIGHT * usize::from(herald.workers);
         let thinker = Thinker {
@@ -99,12 +144,13 @@ impl Analysis {
             gives,
             rest,
             wake: Arc::clone(&wake),
-            flags: Arc::clone(&flags),
+            glance: glance.clone(),
             closed: Arc::clone(&closed),
             room,
             in_flight: 0,
             until: None,
             looked: None,
+            looked_for_fixed: None,
         };
         let broken = Arc::clone(&failed);
         let task = tokio::spawn(thinker.run(desk, hears, broken));
@@ -114,7 +160,7 @@ impl Analysis {
             batches,
             rests,
             failed,
-            flags,
+            glance,
             wake,
             task,
         }
@@ -173,7 +219,7 @@ struct Thinker {
     gives: mpsc::UnboundedSender<Asked>,
     rest: watch::Sender<bool>,
     wake: Arc<Notify>,
-    flags: Arc<AtomicU64>,
+    glance: Shared,
     closed: Arc<AtomicBool>,
     /// Most probes in flight.
     room: usize,
@@ -182,6 +228,7 @@ struct Thinker {
     /// Set once no iteration is left: how long to go on.
     until: Option<Instant>,
     looked: Option<Instant>,
+    looked_for_fixed: Option<Instant>,
 }
 
 impl Thinker {
@@ -301,9 +348,13 @@ impl Thinker {
     ) -> Result<Box<Desk>, StoreError> {
         let (desk, raised) = thought(desk, move |desk| desk.news(flags, keep)).await?;
         for raised in raised {
+            let news = raised.is_news.then(|| Newest::of(&raised));
             self.herald.raise(&self.writer, raised).await?;
+            if news.is_some() {
+                self.glance.lock().newest = news;
+            }
         }
-        self.flags.store(desk.certified(), Ordering::Relaxed);
+        self.glance.lock().flags = desk.certified();
         Ok(desk)
     }
 
@@ -348,18 +399,33 @@ impl Thinker {
         }
         let (hunt, at) = (self.herald.hunt, SystemClock.now());
         let is_canary = self.herald.voice.is_none();
-        let (desk, (mut analysis, standings, canary)) = thought(desk, move |desk| {
+        let is_last = every.is_zero();
+        let looked = self.looked_for_fixed;
+        let for_fixed = is_last || looked.is_none_or(|looked| looked.elapsed() >= FIXED_EVERY);
+        let (desk, (mut analysis, standings, canary, open)) = thought(desk, move |desk| {
+            if for_fixed {
+                desk.look_for_fixed(at)?;
+            }
             let (analysis, standings) = desk.stands(hunt, at);
             let canary = is_canary.then(|| desk.canary()).transpose()?;
-            Ok((analysis, standings, canary))
+            Ok((analysis, standings, canary, desk.open_cases()))
         })
         .await?;
         if canary.is_some() {
             *self.herald.canary.row() = canary;
         }
         analysis.canary.clone_from(&self.herald.canary.row());
+        {
+            let mut glance = self.glance.lock();
+            glance.open = open;
+            glance.flags = desk.certified();
+            glance.canary = analysis.canary.as_ref().map(|canary| canary.state.clone());
+        }
         self.writer.put_analysis(analysis, standings).await?;
         self.looked = Some(Instant::now());
+        if for_fixed {
+            self.looked_for_fixed = self.looked;
+        }
         Ok(desk)
     }
 }

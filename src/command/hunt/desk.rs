@@ -7,15 +7,15 @@ use serde_json::Value;
 use super::{analysis::Over, evidence::Evidence, news::Claim};
 use crate::{
     command::{
-        canary, probing,
+        canary, fixed, probing,
         roster::{Asked, Roster},
         stream::{durations, is_time_to_reload},
         tokens,
     },
     diagnose::{Analyst, Policy},
     model::{
-        Answer, Count, Flag, Outcome, Probe, Question, QuestionId, Reply, ShardState, SuiteId,
-        TestId, UnixMillis,
+        Answer, Count, Fixed, Flag, Outcome, Probe, Question, QuestionId, Reply, ShardState,
+        SuiteId, TestId, UnixMillis,
     },
     plan::{Handles, MasterSeed, Row, Tests},
     store::{
@@ -84,6 +84,8 @@ pub(super) struct Desk {
     shown: BTreeMap<(TestId, Vec<TestId>), i64>,
     /// Newest answered probe of each test that asked where the state lives.
     located: BTreeMap<TestId, i64>,
+    /// Flagged tests that were fixed when it last looked for them.
+    fixed: Vec<Fixed>,
     /// How often it has looked at the record since it began.
     looks: u64,
 }
@@ -129,6 +131,7 @@ impl Desk {
             questions,
             shown: BTreeMap::new(),
             located: BTreeMap::new(),
+            fixed: Vec::new(),
             looks: 0,
         };
         desk.remember_probes();
@@ -332,6 +335,12 @@ impl Desk {
         self.analyst.flags()
     }
 
+    /// Goes through the record for flagged tests that are fixed.
+    pub(super) fn look_for_fixed(&mut self, now: UnixMillis) -> Result<(), StoreError> {
+        self.fixed = fixed::look(self.suite, &self.reader, now)?;
+        Ok(())
+    }
+
     /// Returns how the analysis stands, and how each test does that has open questions or unexplained failures, or
     /// a flag.
     pub(super) fn stands(&self, hunt: i64, at: UnixMillis) -> (AnalysisRow, Vec<(TestId, Value)>) {
@@ -354,6 +363,7 @@ impl Desk {
             pair_coverage: self.analyst.pair_coverage(),
             canary: None,
             suspected: self.analyst.suspected(),
+            fixed: self.fixed.clone(),
         };
         (row, standings.collect())
     }
@@ -382,12 +392,18 @@ impl Desk {
         self.evidence.spent()
     }
 
+    /// Returns the number of tests that are not explained yet.
+    pub(super) fn open_cases(&self) -> u64 {
+        self.analyst.open_cases().len() as u64
+    }
+
     /// Returns the number of tests with a certified flag that need action.
     pub(super) fn certified(&self) -> u64 {
-        // Nights of bad hosts and tests that are gone need none.
+        // Nights of bad hosts, tests that are gone, and those that are fixed need none.
+        let is_fixed = |test: &TestId| self.fixed.iter().any(|fixed| fixed.test == *test);
         let open = |flag: &&Flag| {
             let test = flag.test.as_ref();
-            flag.certified && test.is_some_and(|test| self.roster.has(test))
+            flag.certified && test.is_some_and(|test| self.roster.has(test) && !is_fixed(test))
         };
         self.written.values().filter(open).count() as u64
     }

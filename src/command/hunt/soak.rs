@@ -1,9 +1,6 @@
 //! The soak loop itself: workers, the display, signs of life, and room on the disk.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -104,7 +101,7 @@ pub(super) async fn dispatch(
         draining,
     };
     let open = source.stream.open.counters.clone();
-    let (asides, flags) = (source.asides.clone(), source.analysis.flags.clone());
+    let (asides, glance) = (source.asides.clone(), source.analysis.glance.clone());
     let wake = Arc::clone(&source.analysis.wake);
     let dispatched = Dispatch {
         source,
@@ -129,7 +126,7 @@ pub(super) async fn dispatch(
                 return Ok(());
             }
             (tally.iterations, tally.shards) = open.read();
-            tally.flags = flags.load(Ordering::Relaxed);
+            tally.look(&glance.lock());
             let now_draining = *stopping.stop.borrow() != Stop::Running;
             if now_draining && !draining {
                 draining = true;
@@ -162,7 +159,7 @@ pub(super) async fn dispatch(
     .run()
     .await;
     (tally.iterations, tally.shards) = open.read();
-    tally.flags = flags.load(Ordering::Relaxed);
+    tally.look(&glance.lock());
     progress.finish(&tally.view(&moment(0, draining)), SystemClock.now());
     // Everything of the session (slots, folders) goes before the last lines are said.
     drop(session);

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    command::finding::{Names, read::Desk},
+    command::{
+        finding::{Names, read::Desk},
+        pass::{Roster, flags, pass},
+    },
     config::Settings,
     error::Failure,
-    model::{Count, Role, ShardState, SuiteId, TestId, UnixMillis, Verdict},
+    model::{ShardState, SuiteId, UnixMillis},
     report::{
-        Exposure, Ledger, Material, Piece, Run, Window,
-        digest::{Hunts, Origin, Raised, Revision},
+        Ledger, Material, Window,
+        digest::{Hunts, Origin, Revision},
     },
-    store::{
-        Cursor, FlagRow, Observed, Reader, RevisionBrief, SIGNATURE_ALGORITHM, SegmentStart,
-        StoreError,
-    },
+    store::{Reader, RevisionBrief, SIGNATURE_ALGORITHM, SegmentStart, StoreError},
 };
 
 /// The wall clock jumped where it and the monotonic clock of one boot drift apart by more than this.
@@ -74,7 +74,7 @@ pub(super) fn material(
         }
     }
     let names = Names::of(&now);
-    let desk = Desk::of(settings, reader, &now, None)?;
+    let desk = Desk::of(settings, reader, &now, &[], None)?;
     let mut material = Material {
         handles: roster.tests.iter().map(|test| names.handle(test)).collect(),
         listed,
@@ -123,136 +123,6 @@ pub(super) fn material(
     Ok(material)
 }
 
-/// Every test that the suite ever listed.
-struct Roster {
-    tests: Vec<TestId>,
-    rows: Vec<i64>,
-    index: BTreeMap<i64, u32>,
-    by_name: BTreeMap<TestId, u32>,
-}
-
-impl Roster {
-    fn read(suite: SuiteId, reader: &Reader) -> Result<Self, StoreError> {
-        let mut all = reader.tests_of(suite)?;
-        // By name, so that nothing depends on the order in which rows were made.
-        all.sort_by(|a, b| a.1.cmp(&b.1));
-        let (rows, tests): (Vec<i64>, Vec<TestId>) = all.into_iter().unzip();
-        Ok(Self {
-            index: rows.iter().copied().zip(0..).collect(),
-            by_name: tests.iter().cloned().zip(0..).collect(),
-            tests,
-            rows,
-        })
-    }
-}
-
-/// The newest flag of each test at a moment, with when anything was first certified about it.
-fn flags(
-    suite: SuiteId,
-    reader: &Reader,
-    roster: &Roster,
-    until: UnixMillis,
-) -> Result<Vec<Raised>, StoreError> {
-    let mut newest: BTreeMap<u32, Raised> = BTreeMap::new();
-    let mut systemic = Vec::new();
-    for (row, found) in reader.flags_before(suite, until)? {
-        let FlagRow {
-            at, flag, token, ..
-        } = found;
-        let Some(test) = row.and_then(|row| roster.index.get(&row).copied()) else {
-            systemic.push(Raised {
-                test: None,
-                flag,
-                at,
-                first_certified: None,
-                token,
-            });
-            continue;
-        };
-        let before = newest.get(&test).and_then(|before| before.first_certified);
-        let first_certified = before.or(flag.certified.then_some(at));
-        newest.insert(
-            test,
-            Raised {
-                test: Some(test),
-                flag,
-                at,
-                first_certified,
-                token,
-            },
-        );
-    }
-    Ok(newest.into_values().chain(systemic).collect())
-}
-
-/// Goes through the record once.
-fn pass(
-    suite: SuiteId,
-    reader: &Reader,
-    roster: &Roster,
-    flags: &[Raised],
-    window: &Window,
-) -> Result<Ledger, StoreError> {
-    let find = |test: &TestId| roster.by_name.get(test).copied();
-    let watched = flags
-        .iter()
-        .filter(|raised| raised.flag.verdict != Verdict::Infrastructure)
-        .filter_map(|raised| {
-            let exposure = Exposure::of(&raised.flag, find);
-            Some((raised.test?, exposure, blocks(raised)))
-        })
-        .collect();
-    let mut ledger = Ledger::new(window, roster.tests.len(), watched);
-    let mut runs = Vec::new();
-    reader.observe(&mut Cursor::start(suite), |observed| match observed {
-        Observed::Segment(segment) => {
-            runs.clear();
-            runs.extend(segment.trials.iter().filter_map(|trial| {
-                Some(Run {
-                    test: *roster.index.get(&trial.test)?,
-                    rep: trial.rep,
-                    outcome: trial.outcome,
-                })
-            }));
-            let factors: Vec<(String, String)> = segment
-                .factors
-                .iter()
-                .map(|level| (level.factor.clone(), level.level.clone()))
-                .collect();
-            ledger.segment(&Piece {
-                design: segment.layout.design,
-                planned: segment.tests,
-                revision: segment.revision.0,
-                at: segment.started_at,
-                took: segment.took,
-                factors: &factors,
-                trials: &runs,
-            });
-        }
-        Observed::Iteration { .. } => ledger.end_iteration(),
-    })?;
-    ledger.finish();
-    Ok(ledger)
-}
-
-/// What certification blocks have shown under the orders that make a test fail.
-fn blocks(raised: &Raised) -> Count {
-    let polluters = raised
-        .flag
-        .groups
-        .iter()
-        .filter(|group| group.role == Role::Polluter);
-    let mut sum = polluters.fold(Count::default(), |sum, group| Count {
-        failures: sum.failures + group.with.failures,
-        trials: sum.trials + group.with.trials,
-    });
-    if raised.flag.verdict == Verdict::OdBrittle {
-        sum.failures += raised.flag.alone.failures;
-        sum.trials += raised.flag.alone.trials;
-    }
-    sum
-}
-
 /// Revisions by row; only those at the ends of the window have their tests, nobody asks for others.
 fn briefs(
     reader: &Reader,
@@ -283,10 +153,7 @@ fn briefs(
         made.insert(
             brief.id.0,
             Revision {
-                label: brief
-                    .git
-                    .clone()
-                    .unwrap_or_else(|| format!("number {}", brief.id.0)),
+                label: brief.label(),
                 seen: brief.seen,
                 tests,
             },

@@ -51,6 +51,19 @@ pub(super) struct Card {
     pub(super) owners_unknown: Option<String>,
 }
 
+/// Of the earlier flags, those that claimed something else than the one after them: one is written anew when its counts
+/// have grown, too.
+fn others(
+    found: Option<&Found>,
+    earlier: impl Iterator<Item = (UnixMillis, Flag)>,
+) -> Vec<(UnixMillis, Flag)> {
+    let claim = |flag: &Flag| (flag.verdict, flag.certified);
+    let mut newer = found.map(|found| claim(&found.flag));
+    earlier
+        .filter(|(_, flag)| newer.replace(claim(flag)) != Some(claim(flag)))
+        .collect()
+}
+
 /// One recorded failure.
 pub(super) struct Occasion {
     pub(super) seen: Seen,
@@ -71,22 +84,21 @@ impl Card {
     ) -> Result<Self, StoreError> {
         let suite = settings.suite.id;
         let outcomes = reader.outcomes_of(suite, &test)?;
-        let soak = Count {
-            failures: outcomes.sum(Outcome::is_failing),
-            trials: outcomes.sum(Outcome::is_failing) + outcomes.of(Outcome::Passed),
-        };
+        let soak = outcomes.soak();
         let analysis = reader.analysis(suite)?;
         let mut flags = reader.flags_of(suite, &test)?.into_iter();
-        let desk = Desk::of(settings, reader, &tests, None)?;
+        let fixed = analysis.as_ref().map_or(&[][..], |row| &row.fixed);
+        let desk = Desk::of(settings, reader, &tests, fixed, None)?;
         let suspicion = analysis.as_ref().and_then(|analysis| {
             let mut suspected = analysis.suspected.iter();
             suspected.find(|one| one.test == test).cloned()
         });
         let found = match flags.next() {
             Some(row) => Some(desk.found(row)?),
-            None if suspicion.is_some() || soak.failures > 0 => Some(desk.unflagged(&test, soak)?),
+            None if suspicion.is_some() || soak.failures > 0 => Some(desk.unflagged(&test)?),
             None => None,
         };
+        let earlier = others(found.as_ref(), flags.map(|row| (row.at, row.flag)));
         let occasions = reader.failures_of(suite, &test, ORDERS)?;
         let occasions = occasions.iter().map(|seen| {
             Ok(Occasion {
@@ -99,7 +111,7 @@ impl Card {
         Ok(Self {
             handle: Names::of(&tests).handle(&test),
             found: found.map(|found| Found { suspicion, ..found }),
-            earlier: flags.map(|row| (row.at, row.flag)).collect(),
+            earlier,
             soak,
             aside: (
                 outcomes.of(Outcome::Skipped),
@@ -108,7 +120,7 @@ impl Card {
             standing: reader.standing(suite, &test)?,
             asked: asked.iter().map(|row| Asked::of(&row.recorded())).collect(),
             occasions: occasions.collect::<Result<_, StoreError>>()?,
-            pair_coverage: analysis.map(|analysis| analysis.pair_coverage),
+            pair_coverage: analysis.as_ref().map(|analysis| analysis.pair_coverage),
             owners: desk.owners_of(&test),
             owners_unknown: desk.owners_unknown,
             tests,

@@ -15,8 +15,8 @@ use crate::{
 const QUESTIONS: usize = 12;
 /// Explanations and sentences that are listed.
 const LISTED: usize = 6;
-/// Columns for the owners: what a heading leaves of 80.
-const OWNERS: usize = 71;
+/// Columns beside a heading, of 80.
+const BESIDE: usize = 71;
 
 /// Lines with a heading on the left of the first.
 #[derive(Default)]
@@ -27,8 +27,11 @@ impl Lines {
     fn add(&mut self, heading: &str, lines: impl IntoIterator<Item = String>) {
         for (place, line) in lines.into_iter().enumerate() {
             let heading = if place == 0 { heading } else { "" };
-            self.0
-                .push(format!("{heading:<9}{line}").trim_end().to_owned());
+            for (part, line) in fold(&line).into_iter().enumerate() {
+                let heading = if part == 0 { heading } else { "" };
+                self.0
+                    .push(format!("{heading:<9}{line}").trim_end().to_owned());
+            }
         }
     }
 
@@ -37,15 +40,30 @@ impl Lines {
     }
 }
 
-/// Returns the card as lines.
+/// Breaks what is too long for its place: between words, and within those that are too long themselves. A token stays in
+/// one piece, to be copied as it is.
+fn fold(line: &str) -> Vec<String> {
+    let within = |line: String| {
+        if line.starts_with("sk1") {
+            vec![line]
+        } else {
+            text::chop(&line, BESIDE)
+        }
+    };
+    if text::width(line) <= BESIDE {
+        return vec![line.to_owned()];
+    }
+    text::wrap(line, BESIDE)
+        .into_iter()
+        .flat_map(within)
+        .collect()
+}
+
+/// Returns the card as lines of at most 80 columns, but for tokens.
 pub(super) fn lines(card: &Card) -> Vec<String> {
     let names = Names::of(&card.tests);
     let mut lines = Lines::default();
-    lines.0.push(format!(
-        "{}  {}",
-        card.handle,
-        escape::terminal(card.test.as_bytes())
-    ));
+    lines.one(&card.handle, escape::terminal(card.test.as_bytes()));
     owners(&mut lines, card);
     verdict(&mut lines, card);
     counts(&mut lines, card);
@@ -116,7 +134,7 @@ fn owners(lines: &mut Lines, card: &Card) {
         );
     } else if !card.owners.is_empty() {
         let owners = escape::terminal(card.owners.join(" ").as_bytes());
-        lines.one("owner", text::elide_middle(&owners, OWNERS));
+        lines.one("owner", text::elide_middle(&owners, BESIDE));
     }
 }
 
@@ -139,6 +157,11 @@ fn verdict(lines: &mut Lines, card: &Card) {
     lines.one("", words::meaning(&found.flag));
     if let Some(why) = found.no_action {
         lines.one("", format!("no action needed: {}", why.meaning()));
+    }
+    if let Some(fixed) = &found.fixed {
+        let of = (fixed.passes, fixed.under.as_str());
+        let said = sentence::passes(of, fixed.before, fixed.since.as_deref());
+        lines.add("fixed", said);
     }
     if let Some(ln_e) = found.ln_e() {
         lines.one("", format!("by accident at most {}", words::one_in(ln_e)));
