@@ -244,3 +244,35 @@ fn hunt_without_time_for_questions_asks_none() {
     assert_eq!(world.number("SELECT count(*) FROM probe"), 0);
     assert_eq!(world.number("SELECT count(*) FROM iteration"), 3);
 }
+
+#[test]
+fn victim_whose_polluter_is_mended_needs_no_action_and_the_report_says_the_same() {
+    let world = curious("polluter_victim");
+    let hunt = |iterations| {
+        let arguments = ["--workers", "2", "--seed", "3", "--iterations", iterations];
+        world.expect(0, &[&["hunt", "--new"], &arguments[..]].concat())
+    };
+    hunt("40");
+    let shown = world.json(&["show", VICTIM]);
+    assert_eq!(
+        (&shown["verdict"], &shown["no_action"]),
+        (&"od-victim".into(), &Value::Null)
+    );
+    // It leaves nothing behind any more.
+    world.write(
+        "test_second.py",
+        "def test_polluter():\n    pass\n\n\ndef test_bystander():\n    pass\n\n\ndef test_cleaner():\n    pass\n",
+    );
+    let ended = hunt("40");
+    let shown = world.json(&["show", VICTIM]);
+    assert_eq!(shown["no_action"], "fixed", "{shown:#}\n{}", ended.stderr);
+    world.expect(0, &["flags", "--fail-on", "any"]);
+    assert_eq!(world.json(&["status"])["flags_open"], 0);
+    let report = world.json(&["report", "--since", "2000-01-01", "--until", "2100-01-01"]);
+    let mut tests = report["tests"].as_array().unwrap().iter();
+    let card = tests.find(|card| card["test"] == VICTIM).unwrap();
+    assert_eq!(card["state"], "fixed", "{card:#}");
+    for field in ["passes", "by_accident", "still_flaky"] {
+        assert_eq!(card["proof"][field], shown["fixed"][field], "{field}");
+    }
+}

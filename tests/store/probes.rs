@@ -1,9 +1,9 @@
 //! Questions, probes, flags and the state of the analysis: kept, read back, and in no count that is not theirs.
 
 use soakhound::model::{
-    Answer, Arm, Count, FactorLevel, Flag, Group, Opened, Outcome, Probe, Question, QuestionId,
-    Reach, Recipe, Recorded, Reply, Role, SegmentEnd, ShardState, Suspicion, TestId, UnixMillis,
-    Verdict,
+    Answer, Arm, Count, FactorLevel, Fixed, Flag, Group, Opened, Outcome, Probe, Question,
+    QuestionId, Reach, Recipe, Recorded, Reply, Role, SegmentEnd, ShardState, Suspicion, TestId,
+    UnixMillis, Verdict,
 };
 use soakhound::store::{
     AnalysisRow, CanaryRow, FlagStart, PlannedProbe, ProbeBatch, QuestionRow, Seen, StoreError,
@@ -487,6 +487,18 @@ fn the_analysis_is_replaced_with_the_standings_that_go_with_it() {
             ln_e: 4.5,
             explanations: vec![("after `x`".into(), 0.9)],
             soak: Count::default(),
+        }],
+        fixed: vec![Fixed {
+            test: names[1].clone(),
+            at: UnixMillis(6),
+            last_segment: Some(3),
+            passes: 40,
+            under: "in a row".into(),
+            before: Count {
+                failures: 4,
+                trials: 9,
+            },
+            since: Some("c0ffee".into()),
         }],
     };
     let put = |row, standings: Vec<_>| it.wait(it.writer.put_analysis(row, standings)).unwrap();

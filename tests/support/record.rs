@@ -26,11 +26,13 @@ pub(crate) struct Record {
     next: i64,
     iterations: i64,
     questions: u32,
+    /// What failures say, in turn.
+    says: Vec<Vec<u8>>,
 }
 
 /// Returns a test of this name.
-pub(crate) fn test(name: &str) -> TestId {
-    TestId::new(name).unwrap()
+pub(crate) fn test(name: impl AsRef<[u8]>) -> TestId {
+    TestId::new(name.as_ref()).unwrap()
 }
 
 /// Returns a count.
@@ -39,7 +41,7 @@ pub(crate) fn count(failures: u64, trials: u64) -> Count {
 }
 
 /// Returns a certified flag without a cause.
-pub(crate) fn flag(name: &str, verdict: Verdict, soak: Count) -> Flag {
+pub(crate) fn flag(name: impl AsRef<[u8]>, verdict: Verdict, soak: Count) -> Flag {
     Flag {
         certified: true,
         soak,
@@ -51,7 +53,7 @@ pub(crate) fn flag(name: &str, verdict: Verdict, soak: Count) -> Flag {
 pub(crate) fn group(role: Role, members: &[&str]) -> Group {
     Group {
         role,
-        members: members.iter().map(|name| test(name)).collect(),
+        members: members.iter().map(test).collect(),
         adjacent: false,
         with: count(6, 6),
         with_decoy: count(0, 6),
@@ -96,7 +98,7 @@ pub(crate) fn probe(question: Question, arm: Arm, order: &[&str]) -> Probe {
 
 impl Record {
     /// Begins a hunt of these tests.
-    pub(crate) fn new(database: &Path, tests: &[&str]) -> Self {
+    pub(crate) fn new(database: &Path, tests: &[impl AsRef<[u8]>]) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -128,7 +130,7 @@ impl Record {
         };
         let revision = RevisionStart {
             suite,
-            tests: tests.iter().map(|name| test(name)).collect(),
+            tests: tests.iter().map(test).collect(),
             snapshot: [1; 32],
             environment: [2; 32],
             git: Some("9f3c2e1".into()),
@@ -146,6 +148,7 @@ impl Record {
             next: 0,
             iterations: 0,
             questions: 0,
+            says: vec![b"AssertionError: not \x1b[31mempty".to_vec()],
         }
     }
 
@@ -156,7 +159,7 @@ impl Record {
                 name: "made".into(),
                 runner: "pytest".into(),
             },
-            tests: tests.iter().map(|name| test(name)).collect(),
+            tests: tests.iter().map(test).collect(),
             snapshot: [3; 32],
             environment: [2; 32],
             git: Some("8d02f11".into()),
@@ -166,8 +169,13 @@ impl Record {
         self.revision = self.runtime.block_on(registered).unwrap();
     }
 
+    /// Lets failures say these texts from now on, in turn.
+    pub(crate) fn say(&mut self, texts: Vec<Vec<u8>>) {
+        self.says = texts;
+    }
+
     /// Records one iteration in one shard with these outcomes in this order.
-    pub(crate) fn iteration(&mut self, outcomes: &[(&str, Outcome)]) {
+    pub(crate) fn iteration(&mut self, outcomes: &[(impl AsRef<[u8]>, Outcome)]) {
         let order = ListDigest::of(
             &outcomes
                 .iter()
@@ -194,18 +202,22 @@ impl Record {
             factors: Vec::new(),
         };
         (self.next, self.iterations) = (self.next + 1, self.iterations + 1);
-        let trial = |(position, (name, outcome)): (u32, &(&str, Outcome))| TrialRecord {
-            position,
-            test: test(name),
-            rep: 1,
-            outcome: *outcome,
-            started: Some(MonoMicros(i64::from(position) * 1_000)),
-            duration: Some(Duration::from_micros(900)),
-            detail: outcome
-                .is_failing()
-                .then(|| b"AssertionError: not \x1b[31mempty".to_vec()),
-        };
-        let trials: Vec<TrialRecord> = (0..).zip(outcomes).map(trial).collect();
+        let says = self
+            .says
+            .iter()
+            .cycle()
+            .skip(usize::try_from(self.next).unwrap() * self.says.len() / 2);
+        let trial =
+            |((position, (name, outcome)), text): ((u32, &(_, Outcome)), &Vec<u8>)| TrialRecord {
+                position,
+                test: test(name),
+                rep: 1,
+                outcome: *outcome,
+                started: Some(MonoMicros(i64::from(position) * 1_000)),
+                duration: Some(Duration::from_micros(900)),
+                detail: outcome.is_failing().then(|| text.clone()),
+            };
+        let trials: Vec<TrialRecord> = (0..).zip(outcomes).zip(says).map(trial).collect();
         self.runtime.block_on(async {
             let shard = self
                 .writer
@@ -323,6 +335,7 @@ impl Record {
             pair_coverage: 0.25,
             canary: None,
             suspected: Vec::new(),
+            fixed: Vec::new(),
         };
         change(&mut row);
         self.runtime
