@@ -470,6 +470,9 @@ pub struct ReplayArgs {
     /// Repeat this often, or `auto` for as often as the record calls for
     #[arg(long, value_name = "N|auto", default_value_t)]
     pub repeat: Repeat,
+    /// Count failures of this test alone [default: the test that the token is about, or those that failed on record]
+    #[arg(long, value_name = "TEST|HANDLE")]
+    pub test: Option<OsString>,
     /// Afterwards open a shell in such a container, with the order ready to be run by hand
     #[arg(long, conflicts_with = "json")]
     pub shell: bool,

@@ -153,7 +153,7 @@ fn begin(
     let mut victim = arguments.test.as_deref().map(chosen).transpose()?;
     let target = match subject {
         Subject::Token(token) => {
-            let target = resolve::resolve(token, suite, tests, &settings.factors, reader)?;
+            let target = resolve::resolve(token, suite, tests, &settings.factors, reader, None)?;
             let only = target.watch.first().filter(|_| target.watch.len() == 1);
             victim = victim.or_else(|| only.cloned());
             Some(target)

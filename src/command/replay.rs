@@ -21,6 +21,7 @@ use super::{
     Context,
     repro::Repro,
     stopping::{Stopping, block_on},
+    subject,
 };
 use crate::{
     cli::{Repeat, ReplayArgs},
@@ -90,6 +91,10 @@ async fn replay(
         return Ok(stopping.ending().aborted());
     };
     let token = source.token().clone();
+    let typed = arguments.test.as_deref();
+    let about = typed
+        .map(|typed| subject::find(typed, place.tests().names()).cloned())
+        .transpose()?;
     let mut target = match source {
         Source::Token(token) => resolve(
             &token,
@@ -97,8 +102,9 @@ async fn replay(
             place.tests(),
             &settings.factors,
             reader.as_ref(),
+            about.as_ref(),
         )?,
-        Source::File(repro) => resolve::of_file(*repro, place.tests())?,
+        Source::File(repro) => resolve::of_file(*repro, place.tests(), about.as_ref())?,
     };
     if let Some(reader) = &reader {
         target.repeat = recipe(&token, suite, reader)?.or(target.repeat);

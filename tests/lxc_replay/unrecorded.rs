@@ -1,5 +1,7 @@
 //! Replays without a database, and without containers.
 
+use serde_json::json;
+
 use crate::{answered, hunted_once, made, same_order};
 
 #[test]
@@ -27,6 +29,44 @@ fn order_of_a_seed_replays_without_any_database() {
             .contains("lists other tests"),
         "{answer:#}"
     );
+}
+
+#[test]
+fn failure_of_another_test_is_no_reproduction_of_the_one_that_is_named() {
+    let world = made();
+    let token = hunted_once(&world);
+    let fresh = world.aside("fresh.db");
+    let tests = world.json(&["list"])["tests"].clone();
+    let handle_of = |name: &str| {
+        let tests = tests.as_array().unwrap();
+        let test = tests.iter().find(|test| test["test"] == name);
+        test.unwrap()["handle"].as_str().unwrap().to_owned()
+    };
+    for database in [&["--db", fresh.to_str().unwrap()][..], &[]] {
+        let of = |test: &str| answered(&world, &[&[&*token, "--test", test], database].concat());
+        let innocent = of("test_mode.py::test_first");
+        assert_eq!(innocent["result"], "not-reproduced", "{innocent:#}");
+        let failing = of(&handle_of("test_mode.py::test_mode"));
+        assert_eq!(failing["result"], "reproduced", "{failing:#}");
+        assert_eq!(failing["watched"], json!(["test_mode.py::test_mode"]));
+    }
+    let ended = world.expect(150, &["replay", &token, "--test", "test_mode.py::test_mod"]);
+    ended.assert_says(&["did you mean `test_mode.py::test_mode`"]);
+}
+
+#[test]
+fn every_failing_test_of_an_order_is_named() {
+    let one = "def test_NN():\n    assert False\n\n";
+    let body: String = (10..24)
+        .map(|number| one.replace("NN", &number.to_string()))
+        .collect();
+    let world = crate::support::World::with_files(&[("test_all.py", &body)]);
+    let token = hunted_once(&world);
+    let ended = world.expect(1, &["replay", &token]);
+    for number in 10..24 {
+        let line = format!("failed as recorded: test_all.py::test_{number}\n");
+        assert!(ended.stdout.contains(&line), "{line}{}", ended.stdout);
+    }
 }
 
 #[test]

@@ -10,7 +10,10 @@ use std::{
 
 use crate::{
     cli::ExportFormat,
-    command::finding::{Certainty, Found, read, words},
+    command::{
+        finding::{Certainty, Found, read, words},
+        tokens,
+    },
     config::Settings,
     model::{Count, HuntKind, Outcome, Role, SuiteId, TestId, UnixMillis, Verdict},
     store::{OutcomeCounts, Reader, StoreError},
@@ -214,7 +217,8 @@ pub(super) fn sentences(found: &Found, count: Count) -> Vec<String> {
         lines.push(format!("no action needed: {}", why.meaning()));
     }
     if let Some(token) = &found.token {
-        lines.push(format!("soakhound replay {token} --repeat auto"));
+        let replay = tokens::replaying(token, found.handle.as_deref());
+        lines.push(format!("soakhound {replay}"));
     }
     if !found.owners.is_empty() {
         let owners = found.owners.join(" ");

@@ -8,7 +8,7 @@ use std::{
 
 use super::{desk::Raised, hooks::Hooks, news};
 use crate::{
-    command::again::Again,
+    command::{again::Again, tokens},
     model::{Clock, Flag, SystemClock},
     store::{CanaryRow, FlagStart, RevisionId, StoreError, Writer},
     ui::Console,
@@ -86,8 +86,7 @@ impl Voice {
             write!(line, ": {show}").expect("a text takes everything");
         }
         if let Some(token) = token {
-            let replay = format!("replay {token} --repeat auto");
-            let replay = self.again.with(&replay);
+            let replay = self.again.with(&tokens::replaying(token, handle));
             write!(line, "; {replay}").expect("a text takes everything");
         }
         self.console.note(&line);

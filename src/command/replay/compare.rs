@@ -142,10 +142,11 @@ impl Comparison {
         let mut lines = vec![head];
         let failing = self.failing.iter().map(Failing::line);
         let differing = self.differences.iter().map(Difference::line);
-        lines.extend(failing.chain(differing).take(LISTED));
-        let all = self.failing.len() + self.differences.len();
-        if all > LISTED {
-            lines.push(format!("… {} more", all - LISTED));
+        // Every failure is named: any of them may be the one that is looked for.
+        lines.extend(failing.chain(differing.take(LISTED)));
+        if self.differences.len() > LISTED {
+            let more = self.differences.len() - LISTED;
+            lines.push(format!("… {more} more that differ"));
         }
         lines
     }

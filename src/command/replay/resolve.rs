@@ -102,6 +102,20 @@ impl Target {
         Ok(target)
     }
 
+    /// Watches this test alone. To be called before recorded runs are added.
+    ///
+    /// # Errors
+    /// [`Failure`] with 125 when the order does not run it.
+    fn narrow(&mut self, about: &TestId) -> Result<(), Failure> {
+        if !self.order().any(|(test, _)| test == about) {
+            let about = escape::terminal(about.as_bytes());
+            return Err(impossible(format!("this order does not run {about}")));
+        }
+        self.watch = BTreeSet::from([about.clone()]);
+        self.about = Some(about.clone());
+        Ok(())
+    }
+
     /// All trials in the order in which they run.
     pub(in crate::command) fn order(&self) -> impl Iterator<Item = &(TestId, u8)> {
         self.processes.iter().flatten()
@@ -126,7 +140,8 @@ pub(in crate::command) fn suite_of(token: &Token) -> Option<SuiteId> {
     }
 }
 
-/// Finds the order of a token in this checkout of `suite`, whose `[factors]` are `listed`.
+/// Finds the order of a token in this checkout of `suite`, whose `[factors]` are `listed`. Only failures of `about`
+/// count, where it is given.
 ///
 /// # Errors
 /// [`Failure`] with 125 when it cannot be run here at all.
@@ -136,11 +151,16 @@ pub(in crate::command) fn resolve(
     tests: &Tests,
     listed: &[Factor],
     reader: Option<&Reader>,
+    about: Option<&TestId>,
 ) -> Result<Target, Failure> {
     match token {
-        Token::Minimal(minimal) => of_handles(minimal, suite, tests, reader),
-        Token::Random(random) => of_seed(random, tests, listed, reader),
-        Token::Reference(reference) => of_row(*reference, suite, tests, reader),
+        Token::Minimal(minimal) => {
+            let mut target = of_handles(minimal, suite, tests, reader)?;
+            about.map_or(Ok(()), |about| target.narrow(about))?;
+            Ok(target)
+        }
+        Token::Random(random) => of_seed(random, tests, listed, reader, about),
+        Token::Reference(reference) => of_row(*reference, suite, tests, reader, about),
     }
 }
 
@@ -275,6 +295,7 @@ fn of_seed(
     tests: &Tests,
     listed: &[Factor],
     reader: Option<&Reader>,
+    about: Option<&TestId>,
 ) -> Result<Target, Failure> {
     let here = shard(random.layout, random.seed, tests, random.shard)
         .map_err(|error| impossible(error.to_string()))?;
@@ -318,6 +339,7 @@ fn of_seed(
     };
     processes.retain(|order| !order.is_empty());
     let mut target = Target::new(processes, setting)?;
+    about.map_or(Ok(()), |about| target.narrow(about))?;
     for run in known.into_iter().flat_map(|known| known.runs) {
         target.add_run(run);
     }
@@ -378,6 +400,7 @@ fn of_row(
     suite: SuiteId,
     tests: &Tests,
     reader: Option<&Reader>,
+    about: Option<&TestId>,
 ) -> Result<Target, Failure> {
     let Some(reader) = reader else {
         return Err(
@@ -386,11 +409,19 @@ fn of_row(
             ),
         );
     };
-    of_recorded(record::of_reference(reference, suite, reader)?, tests)
+    of_recorded(
+        record::of_reference(reference, suite, reader)?,
+        tests,
+        about,
+    )
 }
 
 /// Takes a recorded order as far as this checkout can run it.
-fn of_recorded(recorded: Recorded, tests: &Tests) -> Result<Target, Failure> {
+fn of_recorded(
+    recorded: Recorded,
+    tests: &Tests,
+    asked: Option<&TestId>,
+) -> Result<Target, Failure> {
     let mut drift: Vec<String> = changed(&recorded.listed, tests).into_iter().collect();
     let (processes, beside) = here(&recorded.processes, &recorded.beside, tests, &mut drift)?;
     let setting = Setting {
@@ -404,9 +435,9 @@ fn of_recorded(recorded: Recorded, tests: &Tests) -> Result<Target, Failure> {
     target.beside = beside;
     if let Some(about) = recorded.about {
         still_there(std::slice::from_ref(&about), &target)?;
-        target.watch.insert(about.clone());
-        target.about = Some(about);
+        target.narrow(&about)?;
     }
+    asked.map_or(Ok(()), |about| target.narrow(about))?;
     for run in recorded.runs {
         target.add_run(run);
     }
@@ -417,7 +448,11 @@ fn of_recorded(recorded: Recorded, tests: &Tests) -> Result<Target, Failure> {
 ///
 /// # Errors
 /// [`Failure`] with 125 when it cannot be run here at all.
-pub(super) fn of_file(repro: Repro, tests: &Tests) -> Result<Target, Failure> {
+pub(super) fn of_file(
+    repro: Repro,
+    tests: &Tests,
+    about: Option<&TestId>,
+) -> Result<Target, Failure> {
     let mut drift = Vec::new();
     if tests.digest() != repro.list {
         drift.push(format!(
@@ -454,6 +489,9 @@ pub(super) fn of_file(repro: Repro, tests: &Tests) -> Result<Target, Failure> {
         .collect();
     (target.runs, target.failing_runs) = repro.runs;
     target.repeat = repro.repeat;
+    if let Some(about) = about {
+        target.narrow(about)?;
+    }
     Ok(target)
 }
 

@@ -10,6 +10,7 @@ use crate::{
             json::{self as shape, Naming},
             read::Desk,
         },
+        tokens,
     },
     config::Settings,
     diagnose::Standing,
@@ -161,7 +162,7 @@ impl Card {
             .as_ref()
             .is_some_and(|found| found.flag.verdict != Verdict::Undetermined);
         match token {
-            Some(token) if explained => format!("replay {token} --repeat auto"),
+            Some(token) if explained => tokens::replaying(token, Some(&self.handle)),
             _ if !self.never_failed() => format!("minimize {}", self.handle),
             _ => "hunt".to_owned(),
         }
