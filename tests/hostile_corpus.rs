@@ -24,8 +24,8 @@ use soakhound::model::{
 };
 use soakhound::ui::escape;
 
-use support::World;
 use support::record::{NOW, Record, count, flag, group, test};
+use support::{World, assert_tame};
 
 /// Longest text that the journal of a runner keeps of one failure.
 const KEPT: usize = 16 * 1024;
@@ -155,18 +155,6 @@ fn made(world: &World) -> Vec<TestId> {
     });
     record.finish();
     all
-}
-
-/// What a terminal shows: nothing that moves a cursor, changes a colour, is not seen, or turns the order around.
-#[track_caller]
-fn assert_tame(what: &str, text: &str) {
-    let acts = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-    };
-    let found = text.char_indices().find(|(_, c)| acts(*c));
-    assert!(found.is_none(), "{what}: {found:?}");
 }
 
 /// Names in JSON are those of the corpus, byte for byte.

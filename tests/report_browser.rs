@@ -474,7 +474,7 @@ fn a_screen_reader_finds_its_way() {
         world
             .browser
             .eval("document.querySelectorAll('figure').length"),
-        json!(5)
+        json!(6)
     );
     world.assert_quiet();
 }

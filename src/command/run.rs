@@ -158,7 +158,7 @@ async fn pass(
         &results,
         &tokens,
         &rows,
-        &summary::failing(settings, &reader, hunt)?,
+        &summary::failing(settings, &reader, hunt, summary::MOST)?,
         began.elapsed(),
     )?;
     verdict(end, &results, stopping)

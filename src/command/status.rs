@@ -92,7 +92,12 @@ pub(super) fn run(
     let age = SystemClock.now().0 - status.heartbeat.0;
     let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
     let standing = Standing::of(&status, held.is_some(), age);
-    let found = summary::failing(settings, &reader, hunt.id)?;
+    let most = if arguments.json {
+        summary::MOST
+    } else {
+        summary::SHOWN
+    };
+    let found = summary::failing(settings, &reader, hunt.id, most)?;
     let analysed = Analysed::read(settings, &reader, &status)?;
     let shards = match arguments.shards {
         Some(most) => shard_tokens(settings, &reader, hunt.id, most.get())?,
@@ -124,7 +129,11 @@ pub(super) fn run(
     for line in summary::counted_lines(&status)
         .into_iter()
         .chain(analysed.lines())
-        .chain(summary::failing_lines(&found, console.width()))
+        .chain(summary::failing_lines(
+            &found,
+            status.failing_tests,
+            console.width(),
+        ))
     {
         console.line(&line)?;
     }

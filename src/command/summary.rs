@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// Failing tests that text output shows; `--json` shows all.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: u32 = 20;
 /// Failing tests that are read at all.
-const MOST: u32 = 10_000;
+pub(super) const MOST: u32 = 10_000;
 
 /// A failing test with what replays its last failure.
 pub(super) struct Failing {
@@ -26,7 +26,7 @@ pub(super) struct Failing {
     pub(super) token: Token,
 }
 
-/// Reads the failing tests of a hunt, most failures first.
+/// Reads the failing tests of a hunt, most failures first, at most so many.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -34,9 +34,10 @@ pub(super) fn failing(
     settings: &Settings,
     reader: &Reader,
     hunt: i64,
+    most: u32,
 ) -> Result<Vec<Failing>, StoreError> {
     let database = reader.database_id()?;
-    let rows = reader.failures(hunt, MOST)?;
+    let rows = reader.failures(hunt, most)?;
     let mut shards = BTreeMap::new();
     let mut revisions: BTreeMap<RevisionId, RevisionRow> = BTreeMap::new();
     for row in &rows {
@@ -112,14 +113,13 @@ pub(super) fn counts_json(status: &HuntStatus) -> Value {
     })
 }
 
-/// Returns the failing tests as a table, and the line that replays the first.
-pub(super) fn failing_lines(found: &[Failing], columns: usize) -> Vec<String> {
+/// Returns the first of `all` failing tests as a table, and what replays them.
+pub(super) fn failing_lines(found: &[Failing], all: u64, columns: usize) -> Vec<String> {
     if found.is_empty() {
         return vec!["no test failed".to_owned()];
     }
     let rows: Vec<Vec<String>> = found
         .iter()
-        .take(SHOWN)
         .map(|failing| {
             vec![
                 failing.handle.clone(),
@@ -140,14 +140,15 @@ pub(super) fn failing_lines(found: &[Failing], columns: usize) -> Vec<String> {
         Column::Name("test"),
     ];
     let mut lines = vec![table(&shape, &rows, columns).trim_end().to_owned()];
-    if found.len() > SHOWN {
+    let more = all.saturating_sub(found.len() as u64);
+    if more > 0 {
         lines.push(format!(
             "… {} more: `soakhound status --json` has all",
-            text::count((found.len() - SHOWN) as u64)
+            text::count(more)
         ));
     }
     lines.push("the order in which each failed last, for `soakhound replay`:".to_owned());
-    for failing in found.iter().take(SHOWN) {
+    for failing in found {
         lines.push(format!("{}  {}", failing.handle, failing.token));
     }
     lines
@@ -163,7 +164,7 @@ pub(super) fn facts(settings: &Settings, reader: &Reader, hunt: i64) -> Result<V
     facts["schema"] = json!("soakhound.hunt/1");
     facts["suite"] = json!(settings.suite.name.as_str());
     facts["state"] = json!(status.hunt.state.word());
-    facts["failing"] = json!(failing_json(&failing(settings, reader, hunt)?));
+    facts["failing"] = json!(failing_json(&failing(settings, reader, hunt, MOST)?));
     let board = read::board(settings, reader, None)?;
     facts["flags"] = json!(flags::values(&board));
     facts["attempts"] = json!(board.attempts);
@@ -188,14 +189,14 @@ pub(super) fn show(
         return Ok(());
     }
     let status = reader.status(hunt)?;
-    let found = failing(settings, reader, hunt)?;
+    let found = failing(settings, reader, hunt, SHOWN)?;
     let board = read::board(settings, reader, None)?;
     console.line(&format!("hunt    {hunt}: {reason}"))?;
     for line in counted_lines(&status) {
         console.line(&line)?;
     }
     let flagged = flags::summary(context, &board);
-    for line in failing_lines(&found, console.width())
+    for line in failing_lines(&found, status.failing_tests, console.width())
         .iter()
         .chain(&flagged)
     {

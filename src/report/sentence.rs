@@ -54,8 +54,10 @@ fn green(digest: &Digest) -> String {
             let then = before
                 .rate()
                 .filter(|_| before.is_enough())
-                .map_or_else(String::new, |then| format!(", last week {}", percent(then)));
-            format!("{order} is green with {}{then}", percent(rate))
+                .map_or_else(String::new, |then| {
+                    format!(" (last week {})", percent(then))
+                });
+            format!("{order} is green {} of the time{then}", percent(rate))
         })
     };
     let other = if natural.is_enough() {

@@ -169,10 +169,13 @@ fn iterations(view: &HuntView) -> String {
     let ready = view.ready_in.map_or_else(String::new, |left| {
         format!("   about {} left", duration(left))
     });
+    let done = count(view.iterations_done);
+    if view.iterations_done >= total {
+        return format!("{done} complete, what is left is to answer the open causes   {shards}");
+    }
     format!(
-        "[{}] {} of {}{ready}   {shards}",
+        "[{}] {done} of {}{ready}   {shards}",
         bar(view.iterations_done, total),
-        count(view.iterations_done),
         count(total),
     )
 }
@@ -361,6 +364,19 @@ mod tests {
         let lines = screen(&quiet, 79);
         assert!(lines[3].ends_with("canary RED"), "{lines:#?}");
         assert_eq!(lines[4], "flags      none yet");
+    }
+
+    #[test]
+    fn screen_says_when_all_iterations_are_complete() {
+        let last = HuntView {
+            iterations_done: 41,
+            ready_in: None,
+            ..view()
+        };
+        assert_eq!(
+            screen(&last, 79)[1],
+            "iterations 41 complete, what is left is to answer the open causes   48 shards"
+        );
     }
 
     #[test]

@@ -4,8 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
+
 use crate::support::truth::Truth;
-use crate::support::{NO_QUESTIONS, World};
+use crate::support::{NO_QUESTIONS, World, assert_tame};
+
+#[path = "../../src/ui/hostile.rs"]
+mod corpus;
 
 /// Everything below a folder, with its contents.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -123,4 +128,65 @@ fn flood_of_output_does_not_hold_up_the_time_limit() {
     );
     world.expect(0, &["hunt", "--iterations", "1", "--workers", "1"]);
     assert_eq!(world.rows("SELECT outcome FROM trials"), ["timeout"]);
+}
+
+/// Collects a test for every name in `names.json`, each of which fails with its own name and text.
+const CORPUS: &str = r"
+import json, pytest
+
+class Case(pytest.Item):
+    def __init__(self, text, **rest):
+        super().__init__(**rest)
+        self.text = text
+    def runtest(self):
+        print(self.name, self.text)
+        raise AssertionError(self.text)
+
+class Names(pytest.File):
+    def collect(self):
+        for name, text in json.loads(self.path.read_text()):
+            yield Case.from_parent(self, name=name, text=text)
+
+def pytest_collect_file(file_path, parent):
+    if file_path.name == 'names.json':
+        return Names.from_parent(parent, path=file_path)
+";
+
+#[test]
+fn what_run_and_hunt_say_of_the_hostile_corpus_does_nothing_to_a_terminal() {
+    let world = World::with_files(&[("conftest.py", CORPUS)]);
+    // A name of pytest is text, and a test list takes no name that is longer.
+    let texts = corpus::texts().into_iter();
+    let texts = texts.map(|text| String::from_utf8_lossy(&text).into_owned());
+    let named: Vec<(String, String)> = corpus::names()
+        .into_iter()
+        .filter_map(|name| String::from_utf8(name).ok())
+        .filter(|name| name.len() < 4000)
+        .zip(texts)
+        .collect();
+    world.write("names.json", &serde_json::to_string(&named).unwrap());
+    let hunt = ["hunt", "--iterations", "1", "--workers", "1", "--seed", "1"];
+    let mut cases = 0;
+    for (what, code, words) in [
+        ("run", 1, &["run"][..]),
+        ("run --json", 1, &["run", "--json"]),
+        ("hunt", 0, &hunt),
+    ] {
+        let ended = world.expect(code, words);
+        assert_tame(what, &ended.stdout);
+        assert_tame(what, &ended.stderr);
+        cases += named.len();
+        if words.contains(&"--json") {
+            let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
+            let failing = answer["failing"].as_array().unwrap();
+            for (name, _) in &named {
+                let full = json!(format!("names.json::{name}"));
+                assert!(failing.iter().any(|row| row["test"] == full), "{full}");
+            }
+        }
+    }
+    println!(
+        "hostile corpus: {} names through run and hunt, {cases} cases, none escapes",
+        named.len()
+    );
 }

@@ -193,6 +193,18 @@ impl World {
     }
 }
 
+/// What a terminal shows: nothing that moves a cursor, changes a colour, is not seen, or turns the order around.
+#[track_caller]
+pub(crate) fn assert_tame(what: &str, text: &str) {
+    let acts = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let found = text.char_indices().find(|(_, c)| acts(*c));
+    assert!(found.is_none(), "{what}: {found:?}");
+}
+
 /// Returns the rows of a query, each as its columns in text joined by `|`.
 #[track_caller]
 pub(crate) fn rows(database: &Path, query: &str) -> Vec<String> {

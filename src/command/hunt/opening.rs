@@ -386,10 +386,10 @@ fn announce(
         (None, None) => "until stopped".to_owned(),
     };
     console.note(&format!(
-        "runs    {end}, {} at a time ({})",
+        "runs    {end}, {} at a time",
         text::plural(u64::from(settings.hunt.workers.get()), "container"),
-        listed.session.rig.rung,
     ));
+    console.note(&format!("inside  containers, {}", listed.session.rig.rung));
     console.note(&format!(
         "record  {}",
         escape::terminal(settings.store.path.as_os_str().as_encoded_bytes())
