@@ -106,7 +106,8 @@ impl Console {
     }
 
     /// May the cursor move on stderr?
-    pub(super) fn live(&self) -> bool {
+    #[must_use]
+    pub fn is_live(&self) -> bool {
         self.live
     }
 
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn quiet_console_never_moves_a_cursor() {
-        assert!(!Console::new(Verbosity::Quiet, false, true, None).live());
+        assert!(!Console::new(Verbosity::Quiet, false, true, None).is_live());
     }
 
     #[test]

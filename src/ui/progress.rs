@@ -233,7 +233,7 @@ impl<'a> Progress<'a> {
 
     /// Shows the view: redraws the live lines, or prints a line when a minute has passed or the state changed.
     pub fn update(&mut self, view: &HuntView, now: UnixMillis) {
-        if self.console.live() {
+        if self.console.is_live() {
             self.draw(view);
         } else if let Some(text) = self.due_line(view, now) {
             self.console.note(&text);
@@ -246,7 +246,7 @@ impl<'a> Progress<'a> {
             bar.finish_and_clear();
             self.console.bars().remove(bar);
         }
-        if !self.console.live() {
+        if !self.console.is_live() {
             self.console.note(&line(view, now));
         }
     }

@@ -1,10 +1,7 @@
 //! How flags are raised: into the record, in a line, to the user's own programs. And how the canary stands, which is
 //! nobody's flag.
 
-use std::{
-    fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{desk::Raised, hooks::Hooks, news};
 use crate::{
@@ -78,16 +75,21 @@ impl Herald {
 }
 
 impl Voice {
-    /// Announces a flag in one line, and to the hook.
+    /// Announces a flag with the commands to type, and tells the hook: one line in a log, several on a terminal.
     fn tell(&self, hunt: i64, flag: &Flag, handle: Option<&str>, token: Option<&str>) {
+        let show = handle.map(|handle| format!("show {handle}"));
+        let replay = token.map(|token| tokens::replaying(token, handle));
+        let between = if self.console.is_live() {
+            ["\n        ", "\n        "]
+        } else {
+            [": ", "; "]
+        };
         let mut line = format!("flag    {}", news::sentence(flag));
-        if let Some(handle) = handle {
-            let show = self.again.with(&format!("show {handle}"));
-            write!(line, ": {show}").expect("a text takes everything");
-        }
-        if let Some(token) = token {
-            let replay = self.again.with(&tokens::replaying(token, handle));
-            write!(line, "; {replay}").expect("a text takes everything");
+        for (between, command) in between.into_iter().zip([show, replay]) {
+            if let Some(command) = command {
+                line.push_str(between);
+                line.push_str(&self.again.with(&command));
+            }
         }
         self.console.note(&line);
         self.hooks
