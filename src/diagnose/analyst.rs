@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     case::Case,
     chance::Coins,
-    docket::Bucket,
+    docket::{self, Bucket},
     flow::{Facts, Plan},
     ledger::Ledger,
     observation::{FactorDomain, Observation, Universe},
@@ -104,6 +104,8 @@ pub struct Analyst {
     next_question: u32,
     attempts: u64,
     bucket: Bucket,
+    /// Seconds that a question may cost by now that more recorded runs would make cheaper.
+    patience: f64,
     time: Time,
     /// Single polluters that are certified, with how many tests each pollutes.
     polluters: BTreeMap<u32, u32>,
@@ -127,6 +129,8 @@ struct Desk {
     /// Failures and runs at which a waiting case is looked at again.
     again: Count,
     looked: bool,
+    /// Was it looked at since no more recorded runs are to be expected?
+    pressed: bool,
     flag: Option<Flag>,
 }
 
@@ -159,6 +163,7 @@ impl Analyst {
             next_question: 0,
             attempts: 0,
             bucket: Bucket::default(),
+            patience: 0.0,
             time: Time::default(),
             polluters: BTreeMap::new(),
             systemic: Vec::new(),
@@ -187,7 +192,8 @@ impl Analyst {
     /// seconds of one worker, and earns probes their share. Returns the flags that this changed.
     pub fn end_iteration(&mut self, iteration: u64, spent: f64) -> Vec<Flag> {
         self.bucket.earn(spent, self.policy.probe_share);
-        self.pressing = false;
+        self.patience = docket::patience(iteration) * self.universe.iteration_seconds();
+        self.reopen();
         let waited = self.ledger.waiting();
         let suspects = self.ledger.end_iteration(iteration);
         let mut changed = self.systemic_flags();
@@ -296,25 +302,38 @@ impl Analyst {
         let mut ready: Vec<(f64, u32)> = self
             .cases
             .iter()
+            .filter(|(_, desk)| !self.can_wait(desk))
             .filter_map(|(victim, desk)| Some((self.cost(*victim, desk)?, *victim)))
             .collect();
         ready.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         ready.into_iter().find_map(|(_, victim)| self.batch(victim))
     }
 
-    /// As [`propose`](Self::propose), for one test and without a budget: for `minimize`, and for the end of a hunt.
+    /// As [`propose`](Self::propose) without a budget, for the end of a hunt: no iteration is to come that could earn
+    /// one, or make a question cheaper. Tests that few probes were spent on come first, in doubling classes, and then
+    /// what costs least: a certificate takes a few dozen, and what takes hundreds must not starve it.
+    pub fn propose_last(&mut self) -> Option<Batch> {
+        let mut ready: Vec<(u32, f64, u32)> = Vec::new();
+        for victim in self.open_cases() {
+            self.press(victim);
+            let Some(desk) = self.cases.get(&victim) else {
+                continue;
+            };
+            if let Some(cost) = self.cost(victim, desk) {
+                ready.push((docket::class(desk.case.probes()), cost, victim));
+            }
+        }
+        ready.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let victims = ready.into_iter().map(|(_, _, victim)| victim);
+        victims.into_iter().find_map(|victim| self.batch(victim))
+    }
+
+    /// As [`propose`](Self::propose), for one test and without a budget: for `minimize`.
     pub fn propose_for(&mut self, victim: u32) -> Option<Batch> {
-        self.pressing = true;
         // Where the replay of another test is to decide first, that is what there is to ask.
         let replayed = self.ledger.decided_by(victim);
         let victim = replayed.filter(|_| self.is_idle(victim)).unwrap_or(victim);
-        let known = self
-            .cases
-            .get(&victim)
-            .is_some_and(|desk| desk.looked && (desk.case.open.is_some() || desk.plan.is_some()));
-        if !known && self.ledger.suspects().binary_search(&victim).is_ok() {
-            self.look(victim);
-        }
+        self.press(victim);
         self.batch(victim)
     }
 
@@ -474,6 +493,32 @@ impl Analyst {
 }
 
 impl Analyst {
+    /// More recorded runs are not to be expected: looks at a test again that waits for some.
+    fn press(&mut self, victim: u32) {
+        self.pressing = true;
+        let known = self.cases.get(&victim).is_some_and(|desk| {
+            desk.looked && (desk.pressed || desk.case.open.is_some() || desk.plan.is_some())
+        });
+        if !known && self.ledger.suspects().binary_search(&victim).is_ok() {
+            self.look(victim);
+        }
+    }
+
+    /// More recorded runs have come after all.
+    fn reopen(&mut self) {
+        if std::mem::take(&mut self.pressing) {
+            for desk in self.cases.values_mut() {
+                desk.pressed = false;
+            }
+        }
+    }
+
+    /// Is most of its next question for what recorded runs leave open, and more than it may cost by now?
+    fn can_wait(&self, desk: &Desk) -> bool {
+        let plan = desk.plan.as_ref().filter(|_| desk.case.open.is_none());
+        plan.is_some_and(|plan| plan.falls > self.patience.max(plan.cost - plan.falls))
+    }
+
     /// Failures and runs of a suspect, second runs included.
     fn soak(&self, victim: u32) -> Count {
         let evidence = self.ledger.evidence(victim);
@@ -532,6 +577,7 @@ impl Analyst {
         let mut desk = self.cases.remove(&victim).unwrap_or_default();
         desk.plan = self.facts(victim, &desk.case, &notorious).next();
         desk.looked = true;
+        desk.pressed = self.pressing;
         let soak = self.soak(victim);
         desk.again = Count {
             failures: soak.failures + soak.failures / 8 + 1,

@@ -49,6 +49,12 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// Returns how many probes were spent on it.
+    pub(crate) fn probes(&self) -> usize {
+        let questions = self.closed.iter().chain(&self.open);
+        questions.map(|inquiry| inquiry.probes.len()).sum()
+    }
+
     /// Counts the answer to a probe.
     pub(crate) fn count(&mut self, probe: &Probe<u32>, reply: &Reply<u32>) {
         let failed = match reply.answer {

@@ -1,7 +1,28 @@
 //! The budget of probes: a bucket that the soak fills and probes empty.
 
+use crate::stats::special::real;
+
 /// Worth of how many iterations the bucket holds.
 const DEPTH: f64 = 3.0;
+
+/// Share of an iteration that a question may cost in the first one, if more recorded runs would make it cheaper ...
+const AT_FIRST: f64 = 0.1;
+/// ... and iterations after which it may cost another whole one: what they have not made cheap, they will not soon.
+const ITERATIONS: f64 = 100.0;
+/// Probes of the first class: about what a search and a certificate take.
+const FIRST_CLASS: usize = 32;
+
+/// Returns the share of an iteration that a question may cost by this one, if more recorded runs would make it cheaper.
+pub(crate) fn patience(iteration: u64) -> f64 {
+    AT_FIRST + real(iteration) / ITERATIONS
+}
+
+/// Returns the class of a test that so many probes were spent on: each holds twice as many as the one before.
+pub(crate) fn class(probes: usize) -> u32 {
+    (probes / FIRST_CLASS)
+        .checked_ilog2()
+        .map_or(0, |log| log + 1)
+}
 
 /// Seconds that probes may spend.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +78,14 @@ mod tests {
         assert!(bucket.allows());
         bucket.spend(2.0);
         assert!(!bucket.allows());
+    }
+
+    #[test]
+    fn classes_double() {
+        assert_eq!(
+            [0, 31, 32, 63, 64, 127, 128].map(class),
+            [0, 0, 1, 1, 2, 2, 3]
+        );
     }
 
     #[test]

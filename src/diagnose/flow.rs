@@ -36,13 +36,15 @@ const THOROUGH: u32 = 60;
 /// Probes of a search before the first reduction, beside two for each halving of what is open.
 const SHORT: f64 = 6.0;
 /// Candidates up to which a short search allows for a cause that does not always show ...
-const ONE_OF_FEW: f64 = 4.0;
+const ONE_OF_FEW: f64 = 16.0;
 /// ... but shows at least so often.
 const SELDOM: f64 = 0.25;
 /// Candidates up to which a search is repeated though nothing failed since.
 const CHEAP: f64 = 50.0;
 /// Certifications that may fail before a test waits until its data have doubled.
 const ATTEMPTS: usize = 3;
+/// Tests that may be needed together; of more, chance kept most.
+const LARGEST_GROUP: usize = 6;
 /// Blocks that a certification may spend.
 const BLOCKS: u32 = 120;
 
@@ -57,6 +59,15 @@ pub(crate) struct Plan {
     pub(crate) opening: Opening<u32>,
     /// What it will take, in seconds, roughly.
     pub(crate) cost: f64,
+    /// How much of that falls as recorded runs come in.
+    pub(crate) falls: f64,
+}
+
+impl Plan {
+    /// The same, of which so many seconds are for what recorded runs leave open.
+    fn falling(self, falls: f64) -> Self {
+        Self { falls, ..self }
+    }
 }
 
 /// All that the flow looks at.
@@ -118,14 +129,17 @@ impl<'a> Facts<'a> {
             let (name, _) = self.settable(*factor)?;
             Some((name.to_owned(), level.to_string()))
         });
+        let before: Vec<u32> = order.iter().map(|(test, _)| *test).collect();
+        let cost = f64::from(times) * self.cost_of(&before);
         let replay = Replay {
             iteration,
             order,
             factors: factors.collect(),
             times,
         };
-        // Every test that failed then waits for it: nothing is asked before.
-        Some(self.plan(Question::Repeat, false, Setup::Replay(replay), 0.0))
+        let plan = self.plan(Question::Repeat, false, Setup::Replay(replay), cost);
+        // What fails again elsewhere was no burst.
+        Some(plan.falling(cost))
     }
 
     /// Does what is known of the test depend on a replay that is still to come?
@@ -145,6 +159,15 @@ impl<'a> Facts<'a> {
             && self
                 .strays
                 .explain(self.ledger.soak(self.victim), self.case.alone)
+    }
+
+    /// Are the failures that certified causes leave no more than any test has for no reason of its own?
+    fn are_strays_left(&self, left: Cell) -> bool {
+        let left = Count {
+            failures: left.failed.into(),
+            trials: left.trials().into(),
+        };
+        self.strays.explain(left, self.case.by_itself())
     }
 
     /// The share of its recorded runs that fail, smoothed; second runs are not among them.
@@ -185,6 +208,7 @@ impl<'a> Facts<'a> {
                 setup,
             },
             cost,
+            falls: 0.0,
         }
     }
 
@@ -306,8 +330,10 @@ impl<'a> Facts<'a> {
             };
             search.runs = at_most(cap / rate, runs);
         }
-        let cost = left_open * self.mean_seconds() + CERTIFICATE * self.cost_of(&[]);
-        Some(self.plan(Question::Search, false, Setup::Search(search), cost))
+        let falls = left_open * self.mean_seconds();
+        let cost = falls + CERTIFICATE * self.cost_of(&[]);
+        let plan = self.plan(Question::Search, false, Setup::Search(search), cost);
+        Some(plan.falling(falls))
     }
 
     /// How often recorded runs showed the effect where the likeliest cause had run.
@@ -355,7 +381,7 @@ impl<'a> Facts<'a> {
     /// Certifies that the victim fails (or passes) after a group that a search found.
     fn certify(&self, question: Question, group: Vec<u32>, before: Vec<u32>) -> Option<Plan> {
         let done = self.case.closed.iter().filter_map(Inquiry::claim);
-        if done.into_iter().any(|claim| claim.group == group) {
+        if done.into_iter().any(|claim| claim.group == group) || group.len() > LARGEST_GROUP {
             return None;
         }
         let passes = question != Question::Polluter;

@@ -19,6 +19,15 @@ pub struct Universe {
     pub seconds: Vec<f32>,
 }
 
+impl Universe {
+    /// How long an iteration's tests take together, in seconds.
+    pub(crate) fn iteration_seconds(&self) -> f64 {
+        let tests = self.present.iter().zip(&self.seconds);
+        let present = tests.filter(|(present, _)| **present);
+        present.map(|(_, seconds)| f64::from(*seconds)).sum()
+    }
+}
+
 /// An environment factor that shards draw at random.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FactorDomain {

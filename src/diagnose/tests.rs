@@ -337,6 +337,19 @@ fn a_question_is_handed_out_once_until_it_is_answered() {
 }
 
 #[test]
+fn a_victim_of_which_no_doubled_run_told_anything_is_run_twice_before_its_polluter_is_the_last_word()
+ {
+    // What it does itself is what the polluter does: one that ran before both of its runs hides that.
+    let rule: Rule = |scene| f64::from(u8::from(ran(scene, 3) || ran(scene, VICTIM)));
+    let mut suite = Suite::new(rule, 1);
+    suite.iteration = 6;
+    let flag = suite.ask(18, false).said();
+    assert_eq!(flag.verdict, Verdict::Nio, "{flag:?}");
+    let questions = suite.recorded.iter().map(|it| it.opened.question);
+    assert!(questions.collect::<Vec<_>>().contains(&Question::Twice));
+}
+
+#[test]
 fn probes_leave_out_tests_that_the_suite_no_longer_has() {
     let rule: Rule = |scene| f64::from(u8::from(ran(scene, 3)));
     let mut gone = universe();

@@ -493,7 +493,7 @@ impl Facts<'_> {
                 "the factors do not decide: the same levels showed both outcomes".to_owned()
             }
             (Some(Conclusion::NotFound), Question::Search) => {
-                "group tests found no single test that explains it".to_owned()
+                self.searched_in_vain(inquiry)?.to_owned()
             }
             (Some(Conclusion::NotFound), Question::Reduce) => {
                 "no small part of a failing order fails".to_owned()
@@ -503,6 +503,22 @@ impl Facts<'_> {
                     .to_owned()
             }
             _ => return None,
+        })
+    }
+
+    /// What a search that found nothing rules out; `None` where a later one found somebody.
+    fn searched_in_vain(&self, inquiry: &Inquiry) -> Option<&'static str> {
+        let found = |other: &Inquiry| {
+            other.id > inquiry.id
+                && other.question == Question::Search
+                && matches!(other.conclusion, Some(Conclusion::Found(_)))
+        };
+        let search = inquiry.opening.setup.search()?;
+        let is_first = search.known.is_empty();
+        self.case.last(found).is_none().then_some(if is_first {
+            "group tests found no single test that explains it"
+        } else {
+            "group tests found no further test that explains it by itself"
         })
     }
 
@@ -598,6 +614,15 @@ impl Facts<'_> {
                 if total.failed == 1 { "once" } else { "twice" },
                 total.trials(),
                 total.trials() / total.failed.max(1)
+            );
+        }
+        let is_first_look =
+            |inquiry: &Inquiry| matches!(inquiry.question, Question::Isolate | Question::Repeat);
+        if self.case.closed.iter().all(is_first_look) {
+            return format!(
+                "failed {} of {} runs; what explains it was not asked yet: a longer hunt asks, and so does `minimize`",
+                total.failed,
+                total.trials()
             );
         }
         let ln_e = self.ledger.passive_ln_e(self.victim);

@@ -28,26 +28,27 @@ pub mod prior {
     pub const NOTHING: f64 = 0.20;
 }
 
-/// Shapes of the rate where the cause is present: nearly always, or anything.
-const HIGH: [(usize, usize, usize); 2] = [(ONE, FIFTH, ONE_FIFTH), (ONE, ONE, TWO)];
+/// Offsets of the two shapes of a Beta distribution, and of their sum.
+type Shapes = (usize, usize, usize);
+
+/// Shapes of the rate where the cause is present, with their probabilities: nearly always, or anything.
+const HIGH: [(Shapes, f64); 2] = [((ONE, TENTH, ONE_TENTH), 0.8), ((ONE, ONE, TWO), 0.2)];
 /// Shapes of the rate without it, in the soak: hardly ever.
-const LOW_SOAK: (usize, usize, usize) = (TENTH, ONE, ONE_TENTH);
+const LOW_SOAK: Shapes = (TENTH, ONE, ONE_TENTH);
 /// The same in runs of our choice, where nothing else disturbs.
-const LOW_ACTIVE: (usize, usize, usize) = (TENTH, THREE, THREE_TENTH);
+const LOW_ACTIVE: Shapes = (TENTH, THREE, THREE_TENTH);
 /// Shapes of one rate for all.
-const NULL: (usize, usize, usize) = (HALF, HALF, ONE);
+const NULL: Shapes = (HALF, HALF, ONE);
 
 // Offsets at which ln Γ is tabled.
 const TENTH: usize = 0;
-const FIFTH: usize = 1;
-const HALF: usize = 2;
-const ONE: usize = 3;
-const ONE_TENTH: usize = 4;
-const ONE_FIFTH: usize = 5;
-const TWO: usize = 6;
-const THREE: usize = 7;
-const THREE_TENTH: usize = 8;
-const OFFSETS: [f64; 9] = [0.1, 0.2, 0.5, 1.0, 1.1, 1.2, 2.0, 3.0, 3.1];
+const HALF: usize = 1;
+const ONE: usize = 2;
+const ONE_TENTH: usize = 3;
+const TWO: usize = 4;
+const THREE: usize = 5;
+const THREE_TENTH: usize = 6;
+const OFFSETS: [f64; 7] = [0.1, 0.5, 1.0, 1.1, 2.0, 3.0, 3.1];
 
 /// Failures and passes under one condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -136,14 +137,16 @@ impl Tables {
     }
 
     /// Marginal likelihood of a cell whose rate has the prior Beta(a, b), with the offsets of a, b and a + b.
-    fn marginal(&self, cell: Cell, (a, b, sum): (usize, usize, usize)) -> f64 {
+    fn marginal(&self, cell: Cell, (a, b, sum): Shapes) -> f64 {
         self.ln_gamma(a, cell.failed) + self.ln_gamma(b, cell.passed)
             - self.ln_gamma(sum, cell.trials())
             - (self.ln_gamma(a, 0) + self.ln_gamma(b, 0) - self.ln_gamma(sum, 0))
     }
 
     fn high(&self, cell: Cell) -> f64 {
-        ln_add(self.marginal(cell, HIGH[0]), self.marginal(cell, HIGH[1])) - std::f64::consts::LN_2
+        let [sure, any] =
+            HIGH.map(|(shapes, weight)| self.marginal(cell, shapes) + f64::ln(weight));
+        ln_add(sure, any)
     }
 
     /// ln likelihood of one rate for the soak and the runs of our choice, or of one for each.
@@ -339,11 +342,11 @@ mod tests {
         );
     }
 
-    /// The formula of the simulation, with plain ln B.
+    /// The formula of the simulation with our weights, in plain ln B.
     fn plainly(with: Cell, without: Cell) -> f64 {
         let lml =
             |cell: Cell, a, b| ln_sequence(f64::from(cell.failed), f64::from(cell.passed), a, b);
-        (0.5 * lml(with, 1.0, 0.2).exp() + 0.5 * lml(with, 1.0, 1.0).exp()).ln()
+        (0.8 * lml(with, 1.0, 0.1).exp() + 0.2 * lml(with, 1.0, 1.0).exp()).ln()
             + lml(without, 0.1, 1.0)
             - lml(with.plus(without), 0.5, 0.5)
     }

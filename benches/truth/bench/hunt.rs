@@ -341,13 +341,7 @@ impl<'a> Hunt<'a> {
     }
 
     fn last_questions(&mut self) -> Option<Batch> {
-        self.timed(|analyst| {
-            analyst.propose().or_else(|| {
-                let open = analyst.open_cases();
-                open.into_iter()
-                    .find_map(|victim| analyst.propose_for(victim))
-            })
-        })
+        self.timed(|analyst| analyst.propose().or_else(|| analyst.propose_last()))
     }
 
     /// Asks the analyst, and notes what that took of the processor.

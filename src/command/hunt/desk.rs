@@ -235,10 +235,7 @@ impl Desk {
         while probes < room {
             let mut batch = self.analyst.propose();
             if batch.is_none() && closing {
-                let open = self.analyst.open_cases();
-                batch = open
-                    .into_iter()
-                    .find_map(|victim| self.analyst.propose_for(victim));
+                batch = self.analyst.propose_last();
             }
             let Some(batch) = batch else { break };
             probes += batch.probes.len();

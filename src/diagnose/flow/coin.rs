@@ -15,14 +15,10 @@ use crate::{
 /// Failures alone that make failing alone a fact.
 pub(crate) const FACT: u64 = 2;
 /// Runs alone that may be spent on that.
-const MOST: u32 = 600;
+const MOST: u32 = 1000;
 /// Probability of a level, or of a neighbour elsewhere, from which it is tried before it is certain that the test fails alone.
 const CAUSE_FIRST: f64 = 0.5;
-/// A test that failed less often than this in recorded runs gets fewer.
-const FEW: u32 = 3;
-/// How many.
-const MOST_OF_FEW: u32 = 400;
-/// One that fails no more often than tests do for no reason of their own gets fewer still.
+/// One that fails no more often than tests do for no reason of their own gets fewer.
 const MOST_OF_STRAYS: u32 = 100;
 /// How often the levels of a failing and of a passing run must repeat what they showed.
 const TIMES: u32 = 4;
@@ -66,8 +62,6 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         let soak = facts.ledger.soak(facts.victim);
         let most = if facts.strays.explain(soak, facts.case.alone) {
             MOST_OF_STRAYS
-        } else if facts.evidence().total.failed < FEW {
-            MOST_OF_FEW
         } else {
             MOST
         };

@@ -40,6 +40,9 @@ const FEW: u32 = 3;
 const FAILURES_OF_MOST: u32 = 10;
 /// Blocks that a level may spend: two runs of one test each, and some levels only make failing likelier.
 const LEVEL_BLOCKS: u32 = 300;
+/// Blocks of a test twice in one process, over the square of the rate: where a doubled run failed, and where none told.
+const BLOCKS_OF_SEEN: f64 = 30.0;
+const BLOCKS_OF_UNSEEN: f64 = 12.0;
 /// Suspects that fillers leave out.
 const AVOID: usize = 40;
 
@@ -61,11 +64,18 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
     if polluters.is_empty() {
         return hypotheses(facts, facts.evidence(), &polluters);
     }
+    if let Some(plan) = twice_unseen(facts) {
+        return Some(plan);
+    }
     let residual = facts.ledger.residual(facts.victim, &polluters);
     if residual.total.failed > 0 {
         let plan = facts
             .by_itself(&residual, GLANCE, ALONE_FIRST)
-            .or_else(|| hypotheses(facts, &residual, &polluters))
+            .or_else(|| {
+                (!facts.are_strays_left(residual.total))
+                    .then(|| hypotheses(facts, &residual, &polluters))
+                    .flatten()
+            })
             .or_else(|| facts.by_itself(&residual, SETTLED, ALONE_MOST));
         if plan.is_some() {
             return plan;
@@ -153,19 +163,32 @@ fn direct(facts: &Facts<'_>, evidence: &Evidence) -> Vec<u32> {
 
 /// Doubled runs: passes first, fails second.
 pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
-    let second = facts.evidence().second;
     let asked = |inquiry: &Inquiry| inquiry.question == Question::Twice;
     let done =
         facts.case.certified(Question::Twice).is_some() || facts.case.asked(facts.soak, asked);
-    if second.failed == 0 || done {
-        return None;
-    }
+    (facts.evidence().second.failed > 0 && !done)
+        .then(|| again_in_one_process(facts, BLOCKS_OF_SEEN))
+}
+
+/// A victim whose polluters are certified, and of which no doubled run told anything: where it failed first, a
+/// polluter had run before, or there was none. What it leaves behind may make itself fail as well.
+fn twice_unseen(facts: &Facts<'_>) -> Option<Plan> {
+    let asked = |inquiry: &Inquiry| inquiry.question == Question::Twice;
+    let will_tell = !facts.pressing && !facts.ledger.has_doubled();
+    let unseen = facts.evidence().second.trials() == 0 && facts.case.last(asked).is_none();
+    (unseen && !will_tell).then(|| again_in_one_process(facts, BLOCKS_OF_UNSEEN))
+}
+
+/// Blocks of the test twice in one process, at most `blocks` over the square of the rate that is expected.
+fn again_in_one_process(facts: &Facts<'_>, blocks: f64) -> Plan {
+    let second = facts.evidence().second;
     let alone = facts.case.alone;
     #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
     let control = (alone.failures as f64 + 0.1) / (alone.trials as f64 + 2.0);
     let treated = (f64::from(second.failed) + 1.0) / (f64::from(second.trials()) + 1.3);
+    let treated = treated.clamp(0.3, 0.98);
     let pool = facts.pool(&[facts.victim], false);
-    Some(facts.plan(
+    facts.plan(
         Question::Twice,
         true,
         Setup::Blocks(Certify {
@@ -173,15 +196,18 @@ pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
             before: Vec::new(),
             pool,
             decoys: Stand::ForAll,
-            blocks: facts.blocks(
-                Kind::ThreeArm,
-                Direction::Fails,
-                treated.clamp(0.3, 0.98),
-                control.clamp(0.01, 0.9),
-            ),
+            blocks: BlocksOpening {
+                limit: at_most(blocks / (treated * treated), BLOCKS),
+                ..facts.blocks(
+                    Kind::ThreeArm,
+                    Direction::Fails,
+                    treated,
+                    control.clamp(0.01, 0.9),
+                )
+            },
         }),
         7.0 * 5.0 * facts.cost_of(&[]),
-    ))
+    )
 }
 
 /// Explanations by probability; the first that was not tried on like data.

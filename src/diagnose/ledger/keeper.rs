@@ -200,6 +200,12 @@ impl Ledger {
         self.filter.awaited(test)
     }
 
+    /// Was an iteration with every test twice recorded?
+    pub(crate) fn has_doubled(&self) -> bool {
+        let mut designs = self.history.iter().map(|segment| segment.layout.design);
+        designs.any(|design| design == Design::Doubled)
+    }
+
     /// Returns the tests that wait for the replay of a burst, ascending.
     pub(crate) fn waiting(&self) -> BTreeSet<u32> {
         self.filter.waiting().collect()

@@ -21,7 +21,8 @@ mod further {
     pub(super) const CIRCUMSTANCE: f64 = 0.02;
 }
 
-/// Quantiles of its ranks at which a victim may begin to fail.
+/// Quantiles of its ranks at which a victim may begin to fail, and as many equal parts of the highest: few runs are
+/// long.
 const CUTS: usize = 10;
 
 /// Hours of one part of the day.
@@ -230,7 +231,11 @@ fn positions(tables: &Tables, evidence: &Evidence) -> (f64, Option<u32>) {
     let mut ranks: Vec<u32> = evidence.runs.iter().map(|run| run.rank).collect();
     ranks.sort_unstable();
     let quantile = |part: usize| ranks.get(part * ranks.len() / (CUTS + 1)).copied();
-    let mut cuts: Vec<u32> = (1..=CUTS).filter_map(quantile).chain([1]).collect();
+    let parts = count(CUTS);
+    let highest = ranks.last().copied().unwrap_or(0);
+    let equal = (1..parts).map(|part| part * highest / parts);
+    let quantiles = (1..=CUTS).filter_map(quantile);
+    let mut cuts: Vec<u32> = quantiles.chain(equal).chain([1]).collect();
     cuts.sort_unstable();
     cuts.dedup();
     cuts.retain(|cut| *cut > 0);

@@ -19,6 +19,10 @@ const HALF_HAZARD: f64 = 0.69;
 /// From this number of polluters on, small sets are enough.
 const MANY: f64 = 1.5;
 
+/// Probes in a row without the effect after which the search ends: a set that holds half of the mass, and fails one
+/// time in five, stays silent so long once in seventy times.
+const SILENT: u32 = 40;
+
 /// What the evidence says about the candidates of a search, at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ranking {
@@ -45,6 +49,8 @@ pub(super) struct Hunt {
     current: Option<u32>,
     group_shown: bool,
     runs: u32,
+    /// Probes since the last that showed the effect.
+    silent: u32,
     executions: u64,
     void: u32,
 }
@@ -53,6 +59,7 @@ impl Hunt {
     pub(super) fn tell(&mut self, search: &Search<u32>, probe: &Probe<u32>, reply: &Reply<u32>) {
         let set = candidates(search, probe);
         self.runs += 1;
+        self.silent += 1;
         self.executions += probe.executions() as u64;
         if self.tried < search.first.len() && set == [search.first[self.tried]] {
             self.tried += 1;
@@ -64,6 +71,7 @@ impl Hunt {
         if reply.answer == Answer::Void {
             self.void += 1;
         } else if reply.answer == effect {
+            self.silent = 0;
             match set[..] {
                 [one] => self.shown.push(one),
                 _ => self.group_shown = true,
@@ -84,6 +92,7 @@ impl Hunt {
         }
         if self.void >= VOID_LIMIT
             || self.runs >= search.runs
+            || self.silent >= SILENT
             || self.executions >= search.executions
         {
             return NextStep::Done(Conclusion::NotFound);

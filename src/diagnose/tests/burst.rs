@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::suite::{Chance, TESTS, policy, universe};
 use crate::{
-    diagnose::{Analyst, Observation, Showed, Shown},
+    diagnose::{Analyst, Batch, Observation, Showed, Shown},
     model::{
         Answer, Design, Flag, Grouping, Layout, Probe, Question, Recorded, Reply, Role, TestId,
         Verdict,
@@ -46,26 +46,34 @@ impl Crowd {
             crowd.keep(flags);
             crowd.soaked.push((iteration, order));
             while let Some(batch) = crowd.analyst.propose() {
-                if let Some(opened) = batch.opened {
-                    crowd.recorded.push(Recorded {
-                        id: batch.question,
-                        opened,
-                        probes: Vec::new(),
-                        concluded: None,
-                    });
-                }
-                for (place, probe) in (batch.first..).zip(batch.probes) {
-                    let reply = reply(rule, &probe);
-                    let recorded = &mut crowd.recorded[batch.question.0 as usize];
-                    recorded.probes.push((probe, Some(reply.clone())));
-                    let flags = crowd.analyst.answer(batch.question, place, &reply);
-                    crowd.keep(flags);
-                }
-                crowd.conclude();
+                crowd.run(batch);
             }
             crowd.conclude();
         }
+        while let Some(batch) = crowd.analyst.propose_last() {
+            crowd.run(batch);
+        }
+        crowd.conclude();
         crowd
+    }
+
+    fn run(&mut self, batch: Batch) {
+        if let Some(opened) = batch.opened {
+            self.recorded.push(Recorded {
+                id: batch.question,
+                opened,
+                probes: Vec::new(),
+                concluded: None,
+            });
+        }
+        for (place, probe) in (batch.first..).zip(batch.probes) {
+            let reply = reply(self.rule, &probe);
+            let recorded = &mut self.recorded[batch.question.0 as usize];
+            recorded.probes.push((probe, Some(reply.clone())));
+            let flags = self.analyst.answer(batch.question, place, &reply);
+            self.keep(flags);
+        }
+        self.conclude();
     }
 
     fn conclude(&mut self) {
@@ -160,9 +168,9 @@ fn victims_of_one_polluter_that_fail_together_are_never_the_machines_doing() {
     // The first strike comes after many quiet iterations, so that by counts it looks like a burst.
     let rule: Rule = |test, before, _| {
         let seldom = before.iter().position(|other| *other == 3);
-        TOGETHER.contains(&test) && seldom.is_some_and(|place| place < 2)
+        TOGETHER.contains(&test) && seldom.is_some_and(|place| place < 1)
     };
-    let crowd = Crowd::hunt(rule, 60);
+    let crowd = Crowd::hunt(rule, 120);
     assert_eq!(crowd.systemic, [], "{:?}", crowd.replays());
     assert!(crowd.replays() > 0, "it looked like a burst once");
     let flags = by_test(&crowd.analyst);
