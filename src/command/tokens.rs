@@ -64,16 +64,6 @@ pub(super) fn of_recipe(suite: SuiteId, handles: &Handles<'_>, recipe: &Recipe) 
         .map(Token::Minimal)
 }
 
-/// Returns the words of the command that replays what is said of a test. A minimal order is about its last test;
-/// in every other one this test must be named, for others may fail as well.
-pub(super) fn replaying(token: &str, handle: Option<&str>) -> String {
-    let names_no_test = matches!(token.parse(), Ok(Token::Random(_) | Token::Reference(_)));
-    match handle.filter(|_| names_no_test) {
-        Some(handle) => format!("replay {token} --test {handle} --repeat auto"),
-        None => format!("replay {token} --repeat auto"),
-    }
-}
-
 /// Is this segment what was left of its shard after a crash or the like? Then only that is its order.
 ///
 /// # Errors

@@ -39,4 +39,5 @@ pub use schedule::{Campaign, Cycle, Planned, Watermark};
 pub use seed::{ALGORITHM, HuntNonce, IterationSeed, MasterSeed};
 pub use token::{
     DatabaseId, FactorSetting, Minimal, Random, Reference, Row, ShortDigest, Token, TokenError,
+    replaying,
 };

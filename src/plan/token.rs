@@ -480,3 +480,13 @@ fn width(length: HandleLength) -> u32 {
 fn code(stored: i64) -> u64 {
     u64::try_from(stored).expect("codes of our enums are small and positive")
 }
+/// Returns the words of the command that replays what is said of a test. A minimal order is about its last test;
+/// in every other one this test must be named, for others may fail as well.
+#[must_use]
+pub fn replaying(token: &str, handle: Option<&str>) -> String {
+    let names_no_test = matches!(token.parse(), Ok(Token::Random(_) | Token::Reference(_)));
+    match handle.filter(|_| names_no_test) {
+        Some(handle) => format!("replay {token} --test {handle} --repeat auto"),
+        None => format!("replay {token} --repeat auto"),
+    }
+}

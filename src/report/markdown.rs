@@ -7,6 +7,7 @@ use super::digest::{Card, Cause, Digest, State, Subject};
 use super::sentence;
 use super::words::{self, percent};
 use crate::model::Role;
+use crate::plan;
 use crate::ui::{escape, text};
 
 /// An issue on GitHub takes 65,536 characters; what is around the report has to fit as well.
@@ -217,7 +218,7 @@ fn token(card: &Card) -> String {
     match &card.token {
         None => String::new(),
         Some(token) => {
-            let command = format!("soakhound replay {token} --repeat auto");
+            let command = format!("soakhound {}", plan::replaying(token, Some(&card.handle)));
             code(command.as_bytes(), TOKEN)
         }
     }

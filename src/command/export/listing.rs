@@ -10,12 +10,10 @@ use std::{
 
 use crate::{
     cli::ExportFormat,
-    command::{
-        finding::{Certainty, Found, read, words},
-        tokens,
-    },
+    command::finding::{Certainty, Found, read, words},
     config::Settings,
     model::{Count, HuntKind, Outcome, Role, SuiteId, TestId, UnixMillis, Verdict},
+    plan,
     store::{OutcomeCounts, Reader, StoreError},
     suite::Checkout,
     ui::{escape, text},
@@ -217,7 +215,7 @@ pub(super) fn sentences(found: &Found, count: Count) -> Vec<String> {
         lines.push(format!("no action needed: {}", why.meaning()));
     }
     if let Some(token) = &found.token {
-        let replay = tokens::replaying(token, found.handle.as_deref());
+        let replay = plan::replaying(token, found.handle.as_deref());
         lines.push(format!("soakhound {replay}"));
     }
     if !found.owners.is_empty() {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{desk::Raised, hooks::Hooks, news};
 use crate::{
-    command::{again::Again, tokens},
+    command::again::Again,
     model::{Clock, Flag, SystemClock},
+    plan,
     store::{CanaryRow, FlagStart, RevisionId, StoreError, Writer},
     ui::Console,
 };
@@ -78,7 +79,7 @@ impl Voice {
     /// Announces a flag with the commands to type, and tells the hook: one line in a log, several on a terminal.
     fn tell(&self, hunt: i64, flag: &Flag, handle: Option<&str>, token: Option<&str>) {
         let show = handle.map(|handle| format!("show {handle}"));
-        let replay = token.map(|token| tokens::replaying(token, handle));
+        let replay = token.map(|token| plan::replaying(token, handle));
         let between = if self.console.is_live() {
             ["\n        ", "\n        "]
         } else {

@@ -10,12 +10,11 @@ use crate::{
             json::{self as shape, Naming},
             read::Desk,
         },
-        tokens,
     },
     config::Settings,
     diagnose::Standing,
     model::{Count, Flag, Outcome, TestId, UnixMillis, Verdict},
-    stats,
+    plan, stats,
     store::{Reader, StoreError},
     ui::escape,
 };
@@ -162,7 +161,7 @@ impl Card {
             .as_ref()
             .is_some_and(|found| found.flag.verdict != Verdict::Undetermined);
         match token {
-            Some(token) if explained => tokens::replaying(token, Some(&self.handle)),
+            Some(token) if explained => plan::replaying(token, Some(&self.handle)),
             _ if !self.never_failed() => format!("minimize {}", self.handle),
             _ => "hunt".to_owned(),
         }

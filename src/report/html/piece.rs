@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::model::{Count, TestId, UnixMillis};
+use crate::plan;
 use crate::report::digest::{Card, Digest, State};
 use crate::report::words::{self, percent};
 use crate::ui::{escape, text};
@@ -50,7 +51,7 @@ pub(super) fn command(words: &str) -> Markup {
 /// The command that shows a card's failure, and whether it is a certified recipe.
 pub(super) fn reproduce(card: &Card) -> Markup {
     match &card.token {
-        Some(token) => command(&format!("replay {token} --repeat auto")),
+        Some(token) => command(&plan::replaying(token, Some(&card.handle))),
         None => command(&format!("show {}", card.handle)),
     }
 }
