@@ -243,7 +243,9 @@ pub(crate) fn cleared(
     let turned = |cell: Cell| if passes { cell.swapped() } else { cell };
     let total = turned(total);
     let module = |test: u32| universe.modules[test as usize];
-    let at_home = group.iter().any(|test| module(*test) == module(victim));
+    // A test that is its own cause blames nobody, and what its module has in common is no excuse for it.
+    let mut others = group.iter().filter(|test| **test != victim);
+    let at_home = others.any(|test| module(*test) == module(victim));
     let mut ranked: Vec<(bool, i64, u32)> = (0..)
         .zip(&cells)
         .filter(|(test, _)| {

@@ -350,6 +350,22 @@ fn a_victim_of_which_no_doubled_run_told_anything_is_run_twice_before_its_pollut
 }
 
 #[test]
+fn a_slow_test_that_fails_the_second_time_is_compared_with_tests_of_other_modules() {
+    // Its whole module lasts less than it does.
+    let mut slow = universe();
+    slow.seconds[VICTIM as usize] = 5.0;
+    let mut suite = Suite::new(|scene| f64::from(u8::from(ran(scene, VICTIM))), 1);
+    suite.universe = slow.clone();
+    suite.analyst = Analyst::new(slow, policy(), MasterSeed(1));
+    let flag = suite.hunt(20).said();
+    assert_eq!(
+        (flag.verdict, flag.certified),
+        (Verdict::Nio, true),
+        "{flag:?}"
+    );
+}
+
+#[test]
 fn probes_leave_out_tests_that_the_suite_no_longer_has() {
     let rule: Rule = |scene| f64::from(u8::from(ran(scene, 3)));
     let mut gone = universe();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::suite::{Chance, TESTS, policy, universe};
 use crate::{
-    diagnose::{Analyst, Batch, Observation, Showed, Shown},
+    diagnose::{Analyst, Batch, Observation, Policy, Showed, Shown},
     model::{
         Answer, Design, Flag, Grouping, Layout, Probe, Question, Recorded, Reply, Role, TestId,
         Verdict,
@@ -245,4 +245,40 @@ fn tests_that_always_fail_are_broken_and_not_the_machines_doing() {
         flags.values().all(|flag| flag.verdict == Verdict::Broken),
         "{flags:?}"
     );
+}
+
+#[test]
+fn at_the_end_a_test_with_endless_questions_starves_nobody() {
+    // The first of the list fails every fourth time, and never when it is looked at.
+    let rule: Rule = |test, before, iteration| match test {
+        2 => iteration.is_some_and(|iteration| iteration % 4 == 0),
+        30 => before.contains(&3),
+        _ => false,
+    };
+    let idle = Policy {
+        probe_share: 0.0,
+        ..policy()
+    };
+    let mut analyst = Analyst::new(universe(), idle, MasterSeed(1));
+    let mut chance = Chance(3);
+    for iteration in 0..60 {
+        let mut order: Vec<u32> = (0..TESTS).collect();
+        chance.shuffle(&mut order);
+        tell(&mut analyst, rule, iteration, &order);
+        assert_eq!(analyst.propose(), None, "nothing was earned");
+    }
+    let mut spent: BTreeMap<u32, usize> = BTreeMap::new();
+    let is_certified = |analyst: &Analyst| {
+        let flags = by_test(analyst);
+        flags[&Some(universe().names[30].clone())].certified
+    };
+    while !is_certified(&analyst) {
+        let batch = analyst.propose_last().expect("it is not certified yet");
+        for (place, probe) in (batch.first..).zip(batch.probes) {
+            *spent.entry(probe.victim).or_default() += 1;
+            analyst.answer(batch.question, place, &reply(rule, &probe));
+        }
+    }
+    assert!(spent[&2] <= spent[&30] + 32, "{spent:?}");
+    assert!(analyst.propose_last().is_some(), "the other is asked on");
 }
