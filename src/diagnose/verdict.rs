@@ -29,6 +29,8 @@ const SURELY: u64 = 5;
 /// Recorded runs without a pass before a test is called broken: one that passes in every third order would be taken
 /// for broken once in 57 times.
 const FEWEST_OF_BROKEN: u64 = 10;
+/// Failures alone that its rate after decoys would bring: when none came, that is no accident (one in ninety).
+const SILENT_ALONE: f64 = 4.5;
 /// Share of runs without its polluters in which an order-dependent victim may fail (`od-victim` in the list of verdicts).
 const FAILS_WITHOUT: f64 = 0.005;
 /// Failures without its polluters that would come with less than this probability at that share make it `ndod`.
@@ -130,7 +132,18 @@ impl Facts<'_> {
         let failures = u32::try_from(without.failures).unwrap_or(u32::MAX);
         #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
         let expected = FAILS_WITHOUT * without.trials as f64;
-        without.failures < FACT || poisson_at_least(failures, expected) >= SURELY_WITHOUT
+        without.failures < FACT
+            || poisson_at_least(failures, expected) >= SURELY_WITHOUT
+            || self.decoys_act(without)
+    }
+
+    /// Does it fail after decoys, but never alone where it ran so often that it should have? Some of them act, then.
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
+    fn decoys_act(&self, without: Count) -> bool {
+        let alone = self.case.alone;
+        let trials = without.trials - alone.trials;
+        let rate = (without.failures - alone.failures) as f64 / trials.max(1) as f64;
+        alone.failures == 0 && rate * alone.trials as f64 >= SILENT_ALONE
     }
 
     /// No pass anywhere, though every other test ran before it once (a state-setter would have helped).
