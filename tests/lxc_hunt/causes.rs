@@ -39,9 +39,11 @@ fn explained(world: &World, fixture: &str, said: &str) {
         );
     }
     assert_eq!(found, truth, "{said}");
-    let odd = world.rows(
-        "SELECT question_id, place, count(answer) FROM probe GROUP BY 1, 2 HAVING count(answer) <> 1",
-    );
+    // A hunt of more than a minute has a canary, whose questions end with the hunt, answered or not.
+    let odd = world.rows(&format!(
+        "SELECT question_id, place, count(answer) FROM probe JOIN question ON question.id = question_id \
+         JOIN suite ON suite.id = question.suite_id WHERE suite.name = '{fixture}' GROUP BY 1, 2 HAVING count(answer) <> 1",
+    ));
     assert_eq!(odd, Vec::<String>::new(), "question, place, answers");
     // What was chosen is in no rate: trials of iterations alone are.
     let counted = world.number("SELECT sum(trials) FROM tally");
@@ -248,6 +250,11 @@ fn hunt_without_time_for_questions_asks_none() {
 #[test]
 fn victim_whose_polluter_is_mended_needs_no_action_and_the_report_says_the_same() {
     let world = curious("polluter_victim");
+    // Nobody cleans up: the victim fails in half of the orders, so that chance hides neither that nor the mend.
+    world.write(
+        "test_second.py",
+        "import settings\n\n\ndef test_polluter():\n    settings.language = \"de\"\n\n\ndef test_bystander():\n    pass\n\n\ndef test_cleaner():\n    pass\n",
+    );
     let hunt = |iterations| {
         let arguments = ["--workers", "2", "--seed", "3", "--iterations", iterations];
         world.expect(0, &[&["hunt", "--new"], &arguments[..]].concat())
@@ -263,7 +270,7 @@ fn victim_whose_polluter_is_mended_needs_no_action_and_the_report_says_the_same(
         "test_second.py",
         "def test_polluter():\n    pass\n\n\ndef test_bystander():\n    pass\n\n\ndef test_cleaner():\n    pass\n",
     );
-    let ended = hunt("40");
+    let ended = hunt("60");
     let shown = world.json(&["show", VICTIM]);
     assert_eq!(shown["no_action"], "fixed", "{shown:#}\n{}", ended.stderr);
     world.expect(0, &["flags", "--fail-on", "any"]);
