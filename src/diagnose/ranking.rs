@@ -287,7 +287,7 @@ pub(crate) fn cleared(
         let surely = ranked.partition_point(|entry| !entry.0);
         ranked.truncate(surely.max(FEWEST));
     }
-    let seconds = |test: u32| universe.seconds[test as usize];
+    let seconds = |test: u32| universe.lasting(test);
     let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);
     let needed: f32 = group.iter().map(|test| seconds(*test)).sum();
     let mut pool: Vec<u32> = ranked

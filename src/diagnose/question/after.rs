@@ -172,11 +172,6 @@ impl View<'_> {
             .copied()
             .filter(|test| self.runnable(*test) && !group.contains(test))
             .collect();
-        chance::decoys(
-            group,
-            &pool,
-            |test| self.universe.seconds[test as usize],
-            draw,
-        )
+        chance::decoys(group, &pool, |test| self.universe.lasting(test), draw)
     }
 }
