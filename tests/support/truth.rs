@@ -59,7 +59,10 @@ impl Truth {
     /// Each test must have been recorded.
     #[track_caller]
     pub(crate) fn assert_recorded(&self, world: &World) {
-        let rows = world.rows("SELECT outcome, test FROM trials ORDER BY segment, position");
+        // A hunt of more than a minute has a canary, whose tests are none of the suite's.
+        let rows = world.rows(
+            "SELECT outcome, test FROM trials WHERE test NOT LIKE 'soakhound_canary.py%' ORDER BY segment, position",
+        );
         let mut seen: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (outcome, test) in rows
             .iter()
