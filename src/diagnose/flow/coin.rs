@@ -18,6 +18,9 @@ pub(crate) const FACT: u64 = 2;
 const MOST: u32 = 1000;
 /// Probability of a level, or of a neighbour elsewhere, from which it is tried before it is certain that the test fails alone.
 const CAUSE_FIRST: f64 = 0.5;
+/// Probability of a neighbour from which failing alone is no verdict yet. It is above that from which it is tried: what
+/// was tried in vain before must not come and go with each passing run.
+const DISTURBED: f64 = 0.8;
 /// One that fails no more often than tests do for no reason of their own gets fewer.
 const MOST_OF_STRAYS: u32 = 100;
 /// How often the levels of a failing and of a passing run must repeat what they showed.
@@ -133,8 +136,7 @@ impl Facts<'_> {
         let asks = |inquiry: &Inquiry| inquiry.question == Question::Interference;
         self.case.open.as_ref().is_some_and(asks) || {
             let posterior = self.posterior();
-            overlap_share(self, &posterior) > CAUSE_FIRST
-                && order::beside(self, &posterior).is_some()
+            overlap_share(self, &posterior) > DISTURBED && order::beside(self, &posterior).is_some()
         }
     }
 }
