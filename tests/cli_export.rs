@@ -7,7 +7,6 @@ mod hostile;
 mod support;
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use soakhound::model::{HuntKind, Outcome, SuiteId, UnixMillis, Verdict};
@@ -78,14 +77,7 @@ fn every_format_of_a_hostile_suite_reads_back_with_every_test_once() {
             .expect(150, &["export", "--format", format, "--out", &file])
             .assert_says(&["exists"]);
     }
-    let read = world
-        .clothe(&mut Command::new("python3"))
-        .args(["-c", READ_BACK])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&read.stderr);
-    let read: Value =
-        serde_json::from_slice(&read.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let read = world.python(READ_BACK);
     for format in ["junit", "csv", "ndjson", "sarif"] {
         let mut names: Vec<&str> = read[format]
             .as_array()

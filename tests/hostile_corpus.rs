@@ -15,7 +15,6 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 use soakhound::model::{
@@ -361,14 +360,7 @@ fn report(world: &World, all: &[TestId], tally: &mut Tally) {
 }
 
 fn parsed(world: &World, all: &[TestId], tally: &mut Tally) {
-    let read = world
-        .clothe(&mut Command::new("python3"))
-        .args(["-c", READ_BACK])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&read.stderr);
-    let read: Value =
-        serde_json::from_slice(&read.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let read = world.python(READ_BACK);
     let words = |of: &Value| -> Vec<String> { serde_json::from_value(of.clone()).unwrap() };
     let page = &read["html"];
     let odd = [

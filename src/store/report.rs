@@ -8,7 +8,7 @@ use rusqlite::{Row, named_params};
 use super::flags::{self, FlagRow, Seen};
 use super::rows::{self, RevisionId, word};
 use super::{Reader, StoreError, sql};
-use crate::model::{MonoMicros, ShardState, SuiteId, TestId, UnixMillis};
+use crate::model::{Design, MonoMicros, ShardState, SuiteId, TestId, UnixMillis};
 
 /// A revision without the names of its tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Reader {
     /// # Errors
     /// When the database cannot be read.
     pub fn natural_runs(&self, suite: SuiteId) -> Result<WholeRuns, StoreError> {
-        self.whole_runs(suite, &sql::NATURAL_SEGMENTS)
+        self.whole_runs(suite, Design::Natural, Design::Natural)
     }
 
     /// Returns the same of the iterations whose orders were drawn at random.
@@ -91,17 +91,28 @@ impl Reader {
     /// # Errors
     /// When the database cannot be read.
     pub fn shuffled_runs(&self, suite: SuiteId) -> Result<WholeRuns, StoreError> {
-        self.whole_runs(suite, &sql::SHUFFLED_SEGMENTS)
+        self.whole_runs(suite, Design::Free, Design::Reversed)
     }
 
-    fn whole_runs(&self, suite: SuiteId, complete: &sql::Query) -> Result<WholeRuns, StoreError> {
+    /// The same of the designs between two, both included, in the order of their codes.
+    fn whole_runs(
+        &self,
+        suite: SuiteId,
+        first: Design,
+        last: Design,
+    ) -> Result<WholeRuns, StoreError> {
+        let complete = &sql::COMPLETE_SEGMENTS;
         let moment = self
             .connection
             .unchecked_transaction()
             .map_err(|e| StoreError::query(complete.name, e))?;
-        let values = named_params! { ":suite_id": suite.bits() };
+        let between = named_params! {
+            ":suite_id": suite.bits(),
+            ":first_design": first.code(),
+            ":last_design": last.code(),
+        };
         let pair = |row: &Row| Ok((row.get("segment_id")?, row.get("iteration_id")?));
-        let whole: Vec<(i64, i64)> = complete.all(&moment, values, pair)?;
+        let whole: Vec<(i64, i64)> = complete.all(&moment, between, pair)?;
         let mut runs: Vec<i64> = whole.iter().map(|(_, iteration)| *iteration).collect();
         runs.sort_unstable();
         runs.dedup();
@@ -113,6 +124,7 @@ impl Reader {
             return Ok(found);
         }
         let test = |row: &Row| Ok((row.get("test_id")?, rows::test_name(row, "name")?));
+        let values = named_params! { ":suite_id": suite.bits() };
         let failing: Vec<(i64, TestId)> = sql::NATURAL_FAILING.all(&moment, values, test)?;
         for (row, test) in failing {
             let values = named_params! { ":test_id": row };

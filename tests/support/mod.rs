@@ -145,6 +145,15 @@ impl World {
             .stdin(Stdio::null())
     }
 
+    /// Runs a script of Python in the project's folder, and returns the JSON that it prints.
+    #[track_caller]
+    pub(crate) fn python(&self, script: &str) -> Value {
+        let mut command = Command::new("python3");
+        let ran = self.clothe(command.args(["-c", script])).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+
     /// Starts the program.
     pub(crate) fn start(&self, arguments: &[&str]) -> Started {
         Started::of(&mut self.command(arguments))

@@ -1,11 +1,11 @@
--- Segments of the complete natural iterations of a suite's hunts.
--- params:  :suite_id
+-- Segments of the complete iterations of a suite's hunts whose designs lie between two of them, both included.
+-- params:  :first_design, :last_design, :suite_id
 -- returns: segment_id, iteration_id
 WITH complete AS MATERIALIZED (
     SELECT iteration.id AS id
     FROM suite
     JOIN hunt ON hunt.suite_id = suite.id AND hunt.kind = 0
-    JOIN iteration ON iteration.hunt_id = hunt.id AND iteration.design = 4
+    JOIN iteration ON iteration.hunt_id = hunt.id AND iteration.design BETWEEN :first_design AND :last_design
     WHERE suite.suite_id = :suite_id
       AND NOT EXISTS (SELECT 1 FROM shard WHERE shard.iteration_id = iteration.id AND shard.state <> 1)
 )
