@@ -224,7 +224,8 @@ fn acts_alone(case: &Case, test: u32, passes: bool) -> bool {
 /// it. With few of those, the least suspect others too: where they have the effect as well, nobody is named.
 ///
 /// Where the group is of the victim's own module the decoys are as well: entering a module's fixtures is what any
-/// test of the module does, and no reason to name one of them.
+/// test of the module does, and no reason to name one of them. Where the others of the module do not last as long as
+/// the group, tests from elsewhere are in the pool too, to stand beside one of the module.
 pub(crate) fn cleared(
     universe: &Universe,
     deadly: &[bool],
@@ -277,19 +278,31 @@ pub(crate) fn cleared(
         .filter(|entry| !entry.0)
         .filter(of_module)
         .count();
-    if at_home && neighbours > group.len() {
-        // Where hardly any test of the module is cleared the module is what they have in common: better to name
-        // nobody than to compare with tests from elsewhere.
+    let seconds = |test: u32| universe.lasting(test);
+    let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);
+    let needed: f32 = group.iter().map(|test| seconds(*test)).sum();
+    let kept_at_home = at_home && neighbours > group.len();
+    // Where hardly any test of the module is cleared the module is what they have in common: better to name
+    // nobody than to compare with tests from elsewhere.
+    let serves = |entry: &(bool, i64, u32)| !entry.0 || clear_neighbours < group.len();
+    if kept_at_home {
+        let at_home = ranked
+            .iter()
+            .filter(|entry| of_module(entry) && serves(entry));
+        let lasting: f32 = at_home.map(|entry| seconds(entry.2)).sum();
+        // Tests from elsewhere stand beside those of the module where these alone do not last as long.
+        let fills = |entry: &(bool, i64, u32)| lasting < needed && !entry.0;
         ranked.retain(|entry| {
-            module(entry.2) == module(victim) && (!entry.0 || clear_neighbours < group.len())
+            if module(entry.2) == module(victim) {
+                serves(entry)
+            } else {
+                fills(entry)
+            }
         });
     } else {
         let surely = ranked.partition_point(|entry| !entry.0);
         ranked.truncate(surely.max(FEWEST));
     }
-    let seconds = |test: u32| universe.lasting(test);
-    let longest = group.iter().map(|test| seconds(*test)).fold(0.0, f32::max);
-    let needed: f32 = group.iter().map(|test| seconds(*test)).sum();
     let mut pool: Vec<u32> = ranked
         .iter()
         .map(|(_, _, test)| *test)
@@ -311,6 +324,10 @@ pub(crate) fn cleared(
             lasting += seconds(test);
             pool.push(test);
         }
+    }
+    if kept_at_home && pool.iter().all(|test| module(*test) != module(victim)) {
+        let neighbours = ranked.iter().filter(of_module).map(|entry| entry.2);
+        pool.extend(neighbours.take(POOL));
     }
     pool
 }

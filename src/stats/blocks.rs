@@ -53,6 +53,13 @@ pub struct BlocksOpening {
     pub certify: f64,
     /// Number of blocks after which an undecided claim is given up.
     pub limit: u32,
+    /// Runs of each control arm per block, at least 1: several, where they are cheap and the treated run is dear.
+    #[serde(default = "one")]
+    pub controls: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Where a certification stands.
@@ -108,6 +115,7 @@ impl BlocksOpening {
             control_rate,
             certify: 1000.0,
             limit: 300,
+            controls: 1,
         }
     }
 }
@@ -126,27 +134,41 @@ impl Blocks {
         }
     }
 
-    /// Takes one complete block: did each arm fail? `decoy` is left out in blocks of two arms. A block with a void
-    /// arm must not come here at all; one of three arms without its decoy is ignored.
-    pub fn push(&mut self, treated: bool, decoy: Option<bool>, alone: bool) {
-        let decoy = match self.opening.kind {
-            Kind::TwoArm => None,
-            Kind::ThreeArm if decoy.is_none() => return,
-            Kind::ThreeArm => decoy,
+    /// Takes one complete block: did each run fail? `decoys` and `alone` hold the runs of those arms, as many as the
+    /// opening says; `decoys` is empty in blocks of two arms. A block with a void run must not come here at all; one
+    /// with too few or too many is ignored.
+    pub fn push(&mut self, treated: bool, decoys: &[bool], alone: &[bool]) {
+        let controls = self.opening.controls as usize;
+        let wanted = match self.opening.kind {
+            Kind::TwoArm => 0,
+            Kind::ThreeArm => controls,
         };
+        if alone.len() != controls || decoys.len() != wanted {
+            return;
+        }
         let enough = self.ln_certify();
         let with = self.success(treated);
-        let (against, rates) = (self.success(alone), self.rates(self.alone.control));
-        self.alone.step(enough, rates, with, against);
-        if let Some(decoy) = decoy {
-            let (against, rates) = (self.success(decoy), self.rates(self.decoy.control));
-            self.decoy.step(enough, rates, with, against);
-            tally(&mut self.counts.decoy, decoy);
+        let against = |runs: &[bool]| count(runs.iter().filter(|failed| self.success(**failed)));
+        let (of_alone, of_decoys) = (against(alone), against(decoys));
+        let (rates, rates_decoy) = (
+            self.rates(self.alone.control),
+            self.rates(self.decoy.control),
+        );
+        let controls = self.controls();
+        self.alone.step(enough, rates, with, (of_alone, controls));
+        if !decoys.is_empty() {
+            self.decoy
+                .step(enough, rates_decoy, with, (of_decoys, controls));
         }
         self.treated += f64::from(u8::from(with));
         self.done += 1;
         tally(&mut self.counts.treated, treated);
-        tally(&mut self.counts.alone, alone);
+        for failed in decoys {
+            tally(&mut self.counts.decoy, *failed);
+        }
+        for failed in alone {
+            tally(&mut self.counts.alone, *failed);
+        }
     }
 
     /// ln of the e-value of treated against decoy. It stands still once it certifies: the value at a stopping
@@ -206,6 +228,20 @@ impl Blocks {
         BlocksVerdict::Undecided
     }
 
+    /// Could one more block certify it?
+    #[must_use]
+    pub fn may_end_next(&self) -> bool {
+        let fails = self.opening.direction == Direction::Fails;
+        let controls = vec![!fails; self.opening.controls as usize];
+        let decoys = match self.opening.kind {
+            Kind::TwoArm => &[][..],
+            Kind::ThreeArm => &controls,
+        };
+        let mut next = self.clone();
+        next.push(fails, decoys, &controls);
+        next.verdict() == BlocksVerdict::Certified
+    }
+
     fn ln_certify(&self) -> f64 {
         self.opening.certify.ln()
     }
@@ -218,19 +254,24 @@ impl Blocks {
         }
     }
 
+    /// Runs of a control arm per block.
+    fn controls(&self) -> f64 {
+        f64::from(self.opening.controls)
+    }
+
     /// Running rates of success with the treatment and in a control arm.
     fn rates(&self, control: f64) -> (f64, f64) {
         let toward = |rate: f64| match self.opening.direction {
             Direction::Fails => rate,
             Direction::Passes => 1.0 - rate,
         };
-        let n = f64::from(self.done) + WEIGHT;
-        let running = |rate: f64, successes: f64| {
-            ((WEIGHT * toward(rate) + successes) / n).clamp(EDGE, 1.0 - EDGE)
+        let running = |rate: f64, successes: f64, runs: f64| {
+            ((WEIGHT * toward(rate) + successes) / (runs + WEIGHT)).clamp(EDGE, 1.0 - EDGE)
         };
+        let blocks = f64::from(self.done);
         (
-            running(self.opening.treated_rate, self.treated),
-            running(self.opening.control_rate, control),
+            running(self.opening.treated_rate, self.treated, blocks),
+            running(self.opening.control_rate, control, blocks * self.controls()),
         )
     }
 
@@ -258,43 +299,61 @@ impl Blocks {
         let (p, q) = self.rates(control);
         let n = f64::from(self.done) + WEIGHT;
         let error = |rate: f64| (rate * (1.0 - rate) / n).sqrt();
-        growth((p + error(p)).min(1.0 - EDGE), (q - error(q)).max(EDGE))
+        growth(
+            (p + error(p)).min(1.0 - EDGE),
+            (q - error(q)).max(EDGE),
+            self.opening.controls,
+        )
     }
 }
 
-/// ln of the factor by which one block moves a bet at rates `p` (treated) and `q` (control): the likelihood of both
-/// outcomes at these rates, over that at their mean. Where `p` is not above `q` there is no bet: so the factor is at
-/// most 1 on average under every pair of true rates of which the treated one is not the larger.
+/// ln of the factor by which one block moves a bet at rates `p` (treated, one run) and `q` (control, `runs` of them, of
+/// which `successes` succeeded): the likelihood of all outcomes at these rates, over that at their mean, weighed by the
+/// number of runs. Where `p` is not above `q` there is no bet: so the factor is at most 1 on average under every pair
+/// of true rates of which the treated one is not the larger.
 ///
 /// Source: R. J. Turner, A. Ly, P. D. Grünwald (2024), Generic E-variables for exact sequential k-sample tests,
-/// JSPI 230, section 2, two samples of one.
-fn ln_factor(p: f64, q: f64, treated: bool, control: bool) -> f64 {
+/// JSPI 230, section 2, two samples: one run, and `runs`.
+fn ln_factor(p: f64, q: f64, treated: bool, (successes, runs): (f64, f64)) -> f64 {
     if p <= q {
         return 0.0;
     }
-    let mean = 0.5 * (p + q);
-    let of = |rate: f64, success: bool| if success { rate } else { 1.0 - rate };
-    (of(p, treated) * of(q, control) / (of(mean, treated) * of(mean, control))).ln()
+    let mean = (p + runs * q) / (1.0 + runs);
+    let all = successes + f64::from(u8::from(treated));
+    let of_treated = if treated { p.ln() } else { (1.0 - p).ln() };
+    of_treated + successes * q.ln() + (runs - successes) * (1.0 - q).ln()
+        - all * mean.ln()
+        - (1.0 + runs - all) * (1.0 - mean).ln()
 }
 
 /// Expected ln factor per block when the rates are what the bet takes them for.
-fn growth(p: f64, q: f64) -> f64 {
-    [(true, true), (true, false), (false, true), (false, false)]
-        .into_iter()
-        .map(|(treated, control)| {
-            let of = |rate: f64, success: bool| if success { rate } else { 1.0 - rate };
-            of(p, treated) * of(q, control) * ln_factor(p, q, treated, control)
-        })
-        .sum()
+fn growth(p: f64, q: f64, controls: u32) -> f64 {
+    let runs = f64::from(controls);
+    let mut likely = (1.0 - q).powi(i32::try_from(controls).unwrap_or(i32::MAX));
+    let mut sum = 0.0;
+    for successes in 0..=controls {
+        let of = f64::from(successes);
+        sum += likely
+            * (p * ln_factor(p, q, true, (of, runs))
+                + (1.0 - p) * ln_factor(p, q, false, (of, runs)));
+        // From one number of successes to the next, of a binomial distribution.
+        likely *= (runs - of) / (of + 1.0) * q / (1.0 - q);
+    }
+    sum
 }
 
 impl Bet {
-    fn step(&mut self, enough: f64, (p, q): (f64, f64), treated: bool, control: bool) {
+    /// `control`: successes of the control arm, and its runs.
+    fn step(&mut self, enough: f64, (p, q): (f64, f64), treated: bool, control: (f64, f64)) {
         if self.ln_e < enough {
             self.ln_e += ln_factor(p, q, treated, control);
         }
-        self.control += f64::from(u8::from(control));
+        self.control += control.0;
     }
+}
+
+fn count<T>(runs: impl Iterator<Item = T>) -> f64 {
+    real(runs.count() as u64)
 }
 
 fn tally(count: &mut Count, failed: bool) {
@@ -320,7 +379,11 @@ mod tests {
         let mut blocks = Blocks::new(opening);
         while blocks.verdict() == BlocksVerdict::Undecided {
             let arms = [treated, decoy, alone].map(|rate| chance.happens(rate));
-            blocks.push(arms[0], Some(arms[1]), arms[2]);
+            let decoys = match opening.kind {
+                Kind::TwoArm => &[][..],
+                Kind::ThreeArm => &arms[1..2],
+            };
+            blocks.push(arms[0], decoys, &arms[2..]);
         }
         (blocks.verdict(), blocks.blocks())
     }
@@ -331,7 +394,8 @@ mod tests {
             let mut blocks = Blocks::new(opening(Kind::ThreeArm, treated_rate, 0.01));
             for _ in 0..6 {
                 assert_eq!(blocks.verdict(), BlocksVerdict::Undecided);
-                blocks.push(true, Some(false), false);
+                assert_eq!(blocks.may_end_next(), blocks.blocks() == 5);
+                blocks.push(true, &[false], &[false]);
             }
             assert_eq!(blocks.verdict(), BlocksVerdict::Certified, "{treated_rate}");
             assert!(blocks.ln_e() >= 1000.0_f64.ln());
@@ -343,6 +407,21 @@ mod tests {
                 }
             );
         }
+    }
+
+    #[test]
+    fn four_controls_of_each_kind_halve_the_treated_runs() {
+        let mut opening = opening(Kind::ThreeArm, 0.8, 0.01);
+        opening.controls = 4;
+        let mut blocks = Blocks::new(opening);
+        blocks.push(true, &[false], &[false]);
+        assert_eq!(blocks.blocks(), 0, "too few runs are no block");
+        for _ in 0..3 {
+            assert_eq!(blocks.verdict(), BlocksVerdict::Undecided);
+            blocks.push(true, &[false; 4], &[false; 4]);
+        }
+        assert_eq!(blocks.verdict(), BlocksVerdict::Certified);
+        assert_eq!(blocks.counts().decoy.trials, 12);
     }
 
     #[test]
@@ -359,8 +438,8 @@ mod tests {
             (false, false, true),
             (true, true, false),
         ] {
-            fails.push(treated, Some(decoy), alone);
-            passes.push(!treated, Some(!decoy), !alone);
+            fails.push(treated, &[decoy], &[alone]);
+            passes.push(!treated, &[!decoy], &[!alone]);
         }
         assert!((fails.ln_e_decoy() - passes.ln_e_decoy()).abs() < 1e-12);
         assert!((fails.ln_e_alone() - passes.ln_e_alone()).abs() < 1e-12);
@@ -374,20 +453,42 @@ mod tests {
             while blocks.verdict() == BlocksVerdict::Undecided {
                 blocks.push(
                     chance.happens(0.9),
-                    Some(chance.happens(0.9)),
-                    chance.happens(0.01),
+                    &[chance.happens(0.9)],
+                    &[chance.happens(0.01)],
                 );
             }
             assert_eq!(blocks.verdict(), BlocksVerdict::Refuted);
         }
         let mut blocks = Blocks::new(opening(Kind::ThreeArm, 0.95, 0.02));
         for _ in 0..6 {
-            blocks.push(true, Some(true), false);
+            blocks.push(true, &[true], &[false]);
         }
         assert!(blocks.beats_only_nothing());
     }
 
-    /// The mean of an e-value under every null is at most 1: exactly, over all sequences of six blocks.
+    /// Over all sequences of as many blocks as have twelve runs.
+    fn mean_of_an_e_value(start: BlocksOpening, treated: f64, control: f64) -> f64 {
+        let runs = 1 + start.controls;
+        let mut mean = 0.0;
+        for code in 0..1_u32 << 12 {
+            let mut blocks = Blocks::new(start);
+            let mut likely = 1.0;
+            for block in 0..12 / runs {
+                let runs: Vec<bool> = (0..runs)
+                    .map(|run| code >> (runs * block + run) & 1 == 1)
+                    .collect();
+                for (run, failed) in runs.iter().enumerate() {
+                    let rate = if run == 0 { treated } else { control };
+                    likely *= if *failed { rate } else { 1.0 - rate };
+                }
+                blocks.push(runs[0], &[], &runs[1..]);
+            }
+            mean += likely * blocks.ln_e().exp();
+        }
+        mean
+    }
+
+    /// The mean of an e-value under every null is at most 1, exactly.
     #[test]
     fn the_mean_of_an_e_value_is_at_most_one_when_the_treatment_does_nothing_or_harm() {
         for (treated, control) in [
@@ -398,26 +499,15 @@ mod tests {
             (0.2, 0.5),
         ] {
             for (start, start_control) in [(0.98, 0.01), (0.6, 0.3), (0.1, 0.5)] {
-                let mut mean = 0.0;
-                for code in 0..1_u32 << 12 {
-                    let mut blocks = Blocks::new(opening(Kind::TwoArm, start, start_control));
-                    blocks.opening.certify = f64::INFINITY;
-                    let mut likely = 1.0;
-                    for block in 0..6 {
-                        let arms = [
-                            code >> (2 * block) & 1 == 1,
-                            code >> (2 * block + 1) & 1 == 1,
-                        ];
-                        likely *= if arms[0] { treated } else { 1.0 - treated };
-                        likely *= if arms[1] { control } else { 1.0 - control };
-                        blocks.push(arms[0], None, arms[1]);
-                    }
-                    mean += likely * blocks.ln_e().exp();
+                for controls in [1, 3, 5] {
+                    let mut start = opening(Kind::TwoArm, start, start_control);
+                    (start.controls, start.certify) = (controls, f64::INFINITY);
+                    let mean = mean_of_an_e_value(start, treated, control);
+                    assert!(
+                        mean <= 1.0 + 1e-9,
+                        "{treated} {control} from {start:?}: {mean}"
+                    );
                 }
-                assert!(
-                    mean <= 1.0 + 1e-9,
-                    "{treated} {control} from {start}: {mean}"
-                );
             }
         }
     }

@@ -160,9 +160,11 @@ impl View<'_> {
         self.universe.present.get(test as usize) == Some(&true) && !self.deadly[test as usize]
     }
 
-    /// Draws decoys for a group, as [`chance::decoys`].
+    /// Draws decoys for a group before the victim, as [`chance::decoys`]. For a group of the victim's own module one of
+    /// them is of it too, if the pool has any, and stands last.
     pub(super) fn decoys(
         &self,
+        victim: u32,
         group: &[u32],
         pool: &[u32],
         draw: &mut chance::Draw,
@@ -172,6 +174,14 @@ impl View<'_> {
             .copied()
             .filter(|test| self.runnable(*test) && !group.contains(test))
             .collect();
-        chance::decoys(group, &pool, |test| self.universe.lasting(test), draw)
+        let mut chosen = chance::decoys(group, &pool, |test| self.universe.lasting(test), draw)?;
+        let modules = &self.universe.modules;
+        let at_home =
+            |test: &u32| *test != victim && modules[*test as usize] == modules[victim as usize];
+        if group.iter().any(at_home) && !chosen.iter().any(at_home) {
+            let mut neighbours: Vec<u32> = pool.into_iter().filter(at_home).collect();
+            chosen.extend(draw.choose(&mut neighbours, 1).iter());
+        }
+        Some(chosen)
     }
 }

@@ -4,6 +4,8 @@
 //! A group of several is certified member by member: a block has one decoy arm for each, the group with a decoy in
 //! the place of that member, and treated has to beat every one of them. So nobody is named who could be replaced.
 
+use std::iter;
+
 use super::{About, Conclusion, NextStep, View};
 use crate::{
     diagnose::setup::{Certify, Stand, Treatment},
@@ -13,7 +15,7 @@ use crate::{
 
 /// Voided blocks after which the question is given up.
 const VOID_BLOCKS: u32 = 8;
-/// Blocks that are asked at once, where they are cheap.
+/// Blocks that are asked at once, where they are cheap and more than one is needed.
 const AHEAD: u32 = 2;
 /// A block with more test executions is asked alone.
 const CHEAP_BLOCK: usize = 40;
@@ -34,9 +36,9 @@ pub(crate) struct Certified {
 /// One block as far as it is known.
 #[derive(Clone, Debug, Default)]
 struct Block {
-    /// What each arm showed, by place: treated, alone, then the decoys.
-    arms: Vec<Option<Answer>>,
-    /// When its last arm was answered, in hours.
+    /// By turn: which arm ran, and what it showed.
+    runs: Vec<Option<(usize, Answer)>>,
+    /// When its last run was answered, in hours.
     hours: f64,
 }
 
@@ -45,8 +47,8 @@ struct Block {
 pub(super) struct Course {
     /// Treated against nothing and against one kind of decoy, for each kind of decoy.
     evidence: Vec<Blocks>,
-    /// Kinds of decoys in a block.
-    decoys: usize,
+    /// Runs in a block.
+    runs: usize,
     two_arms: bool,
     blocks: Vec<Block>,
     /// How many of them were judged.
@@ -62,9 +64,10 @@ impl Course {
     pub(super) fn new(certify: &Certify<u32>) -> Self {
         let two_arms = certify.blocks.kind == Kind::TwoArm;
         let decoys = members(certify).map_or(1, <[u32]>::len);
+        let controls = certify.blocks.controls as usize;
         Self {
             evidence: vec![Blocks::new(certify.blocks); decoys],
-            decoys: if two_arms { 0 } else { decoys },
+            runs: 1 + controls * if two_arms { 1 } else { 1 + decoys },
             two_arms,
             blocks: Vec::new(),
             judged: 0,
@@ -79,40 +82,42 @@ impl Course {
             return;
         };
         let number = number as usize;
-        let arms = 2 + self.decoys;
+        let runs = self.runs;
         if self.blocks.len() <= number {
             self.blocks.resize_with(number + 1, || Block {
-                arms: vec![None; arms],
+                runs: vec![None; runs],
                 hours: 0.0,
             });
         }
-        self.blocks[number].arms[arm] = Some(reply.answer);
-        self.blocks[number].hours = reply.hours;
+        let block = &mut self.blocks[number];
+        if let Some(run) = block.runs.get_mut(usize::from(probe.turn)) {
+            *run = Some((arm, reply.answer));
+            block.hours = reply.hours;
+        }
         self.judge();
     }
 
     /// Takes complete blocks into the evidence, in order; none after the claim is decided.
     fn judge(&mut self) {
         while let Some(block) = self.blocks.get(self.judged) {
-            let arms: Option<Vec<Answer>> = block.arms.iter().copied().collect();
-            let Some(arms) = arms else {
+            let runs: Option<Vec<(usize, Answer)>> = block.runs.iter().copied().collect();
+            let Some(runs) = runs else {
                 return;
             };
             self.judged += 1;
-            let failed: Option<Vec<bool>> = arms
-                .into_iter()
-                .map(|answer| match answer {
-                    Answer::Passed => Some(false),
-                    Answer::Failed => Some(true),
-                    Answer::Void => None,
-                })
-                .collect();
-            let Some(failed) = failed else {
+            if runs.iter().any(|(_, answer)| *answer == Answer::Void) {
                 self.void += 1;
                 continue;
+            }
+            let of = |arm: usize| -> Vec<bool> {
+                let of_arm = runs.iter().filter(|(place, _)| *place == arm);
+                of_arm
+                    .map(|(_, answer)| *answer == Answer::Failed)
+                    .collect()
             };
+            let alone = of(1);
             for (place, evidence) in self.evidence.iter_mut().enumerate() {
-                evidence.push(failed[0], failed.get(2 + place).copied(), failed[1]);
+                evidence.push(of(0).contains(&true), &of(2 + place), &alone);
             }
             let first = self.span.map_or(block.hours, |(first, _)| first);
             self.span = Some((first, block.hours));
@@ -213,18 +218,17 @@ impl Course {
         let mut missing = Vec::new();
         for number in self.judged..self.blocks.len() {
             let arms = block(about, certify, view, number_of(number), self.two_arms);
-            let known = &self.blocks[number].arms;
-            missing.extend(
-                arms.into_iter().flatten().filter(|probe| {
-                    arm_index(certify, probe).is_some_and(|arm| known[arm].is_none())
-                }),
-            );
+            let known = &self.blocks[number].runs;
+            let open = |probe: &Probe<u32>| known.get(usize::from(probe.turn)) == Some(&None);
+            missing.extend(arms.into_iter().flatten().filter(open));
         }
         if !missing.is_empty() {
             return NextStep::Try(missing);
         }
         let mut probes: Vec<Probe<u32>> = Vec::new();
-        for number in (number_of(self.blocks.len())..).take(AHEAD as usize) {
+        let may_end = self.evidence.iter().all(Blocks::may_end_next);
+        let ahead = if may_end { 1 } else { AHEAD };
+        for number in (number_of(self.blocks.len())..).take(ahead as usize) {
             let Some(arms) = block(about, certify, view, number, self.two_arms) else {
                 return NextStep::Done(Conclusion::Impossible);
             };
@@ -275,23 +279,24 @@ fn block(
     two_arms: bool,
 ) -> Option<Vec<Probe<u32>>> {
     let mut draw = view.coins.draw(about.id, number);
+    let controls = certify.blocks.controls;
     let with = |between: &[u32]| about.probe(&[&certify.before, between].concat());
     let (treated, decoys, alone) = match &certify.treatment {
         Treatment::Group(group) if members(certify).is_some() => {
             let mut decoys = Vec::new();
             for (place, member) in group.iter().enumerate() {
-                let instead = view.decoys(&[*member], &certify.pool, &mut draw)?;
+                let instead = view.decoys(about.victim, &[*member], &certify.pool, &mut draw)?;
                 let (before, after) = (&group[..place], &group[place + 1..]);
                 decoys.push(with(&[before, &instead, after].concat()));
             }
             (with(group), decoys, with(&[]))
         }
         Treatment::Group(group) => {
-            let decoys = view.decoys(group, &certify.pool, &mut draw)?;
+            let decoys = view.decoys(about.victim, group, &certify.pool, &mut draw)?;
             (with(group), vec![with(&decoys)], with(&[]))
         }
         Treatment::Twice => {
-            let decoys = view.decoys(&[about.victim], &certify.pool, &mut draw)?;
+            let decoys = view.decoys(about.victim, &[about.victim], &certify.pool, &mut draw)?;
             let mut twice = with(&[]);
             twice.processes[0].push((about.victim, 2));
             (twice, vec![with(&decoys)], with(&[]))
@@ -311,7 +316,7 @@ fn block(
             (at(level), Vec::new(), at(other))
         }
         Treatment::Beside(test) => {
-            let decoys = view.decoys(&[*test], &certify.pool, &mut draw)?;
+            let decoys = view.decoys(about.victim, &[*test], &certify.pool, &mut draw)?;
             let beside = |tests: Vec<u32>| Probe {
                 beside: tests,
                 ..with(&[])
@@ -327,28 +332,28 @@ fn block(
             if fillers.len() < *many as usize {
                 return None;
             }
-            let chosen = draw.choose(&mut fillers, (*many + *few) as usize);
+            let chosen = draw.choose(&mut fillers, (*many + *few * controls) as usize);
             let (chosen, rest) = chosen.split_at(*many as usize);
-            let few = rest.to_vec();
-            (with(chosen), vec![with(&few)], with(&[]))
+            let few = |turn: usize| {
+                let start = (turn * *few as usize).min(rest.len());
+                &rest[start..(start + *few as usize).min(rest.len())]
+            };
+            let decoys = (0..controls as usize).map(|turn| with(few(turn)));
+            (with(chosen), decoys.collect(), with(&[]))
         }
     };
-    let as_decoy = |probe| Probe {
-        arm: Arm::Decoy,
-        ..probe
-    };
-    let decoys = decoys.into_iter().filter(|_| !two_arms).map(as_decoy);
-    let mut arms: Vec<Probe<u32>> = vec![
-        Probe {
-            arm: Arm::Treated,
-            ..treated
-        },
-        Probe {
-            arm: Arm::Alone,
-            ..alone
-        },
-    ];
-    arms.extend(decoys);
+    let mut arms: Vec<Probe<u32>> = vec![Probe {
+        arm: Arm::Treated,
+        ..treated
+    }];
+    let decoys = decoys.into_iter().filter(|_| !two_arms);
+    let alone = iter::repeat_n((Arm::Alone, alone), controls as usize);
+    arms.extend(
+        decoys
+            .map(|decoy| (Arm::Decoy, decoy))
+            .chain(alone)
+            .map(|(arm, control)| Probe { arm, ..control }),
+    );
     let count = arms.len();
     draw.choose(&mut arms, count);
     for (turn, probe) in (0..).zip(&mut arms) {

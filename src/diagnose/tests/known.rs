@@ -30,6 +30,27 @@ fn long_test_is_not_named_once_it_is_known_that_no_decoy_lasts_as_long() {
     assert_eq!(named(&seconds()), Vec::<Vec<String>>::new());
 }
 
+/// A test of the victim's own module, which lasts longer than the others of the module together.
+const SLOW_AT_HOME: u32 = 6;
+
+#[test]
+fn slow_polluter_of_the_own_module_is_named_unless_any_test_of_the_module_will_do() {
+    let named = |rule: Rule| {
+        let mut suite = Suite::new(rule, 1);
+        let of = |test| if test == SLOW_AT_HOME { 3.0 } else { 0.4 };
+        let seconds: Vec<f32> = (0..TESTS).map(of).collect();
+        suite.analyst.learn_seconds(&seconds);
+        Suite::named(&suite.hunt(60).said(), Role::Polluter)
+    };
+    let one: Rule = |scene| f64::from(u8::from(scene.before.contains(&SLOW_AT_HOME)));
+    assert_eq!(named(one), [["t06"]]);
+    let any: Rule = |scene| {
+        let at_home = |test: &u32| test / 5 == VICTIM / 5;
+        f64::from(u8::from(scene.before.iter().any(at_home)))
+    };
+    assert_eq!(named(any), Vec::<Vec<String>>::new());
+}
+
 #[test]
 fn standing_of_a_test_that_failed_once_survives_json() {
     let rule: Rule = |scene| if scene.iteration == 4 { 1.0 } else { 0.0 };
