@@ -196,6 +196,7 @@ fn reduce(
         list,
         weights,
         needed: Vec::new(),
+        doubtful: false,
         rate,
         background,
         runs: 20_000,

@@ -516,7 +516,7 @@ impl Analyst {
     /// Is most of its next question for what recorded runs leave open, and more than it may cost by now?
     fn can_wait(&self, desk: &Desk) -> bool {
         let plan = desk.plan.as_ref().filter(|_| desk.case.open.is_none());
-        plan.is_some_and(|plan| plan.falls > self.patience.max(plan.cost - plan.falls))
+        plan.is_some_and(|plan| plan.can_wait(self.patience))
     }
 
     /// Failures and runs of a suspect, second runs included.
@@ -799,6 +799,7 @@ impl Analyst {
                     **other != victim
                         && desk.looked
                         && desk.case.open.is_none()
+                        && self.ledger.has_failed_after(**other, one)
                         && desk.flag.as_ref().is_none_or(|flag| !flag.certified)
                 })
                 .map(|(other, _)| *other)

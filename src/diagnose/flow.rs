@@ -34,7 +34,12 @@ const CERTIFICATE: f64 = 24.0;
 /// Probes from which a search is no short one.
 const THOROUGH: u32 = 60;
 /// Probes of a search before the first reduction, beside two for each halving of what is open.
-const SHORT: f64 = 6.0;
+const SHORT: f64 = 12.0;
+/// Executions that a short search may take for each candidate that is open, if the cause is sure, and beside those.
+const EXECUTIONS_PER_OPEN: f64 = 4.0;
+const FEW_EXECUTIONS: u64 = 60;
+/// Times as many for a cleaner, of which each polluter that does not always act hides half.
+const SHORT_FOR_CLEANER: f64 = 3.0;
 /// Candidates up to which a short search allows for a cause that does not always show ...
 const ONE_OF_FEW: f64 = 16.0;
 /// ... but shows at least so often.
@@ -61,12 +66,25 @@ pub(crate) struct Plan {
     pub(crate) cost: f64,
     /// How much of that falls as recorded runs come in.
     pub(crate) falls: f64,
+    /// Probability that there is anything to be found, `0.0..=1.0`.
+    pub(crate) chance: f64,
 }
 
 impl Plan {
     /// The same, of which so many seconds are for what recorded runs leave open.
     fn falling(self, falls: f64) -> Self {
         Self { falls, ..self }
+    }
+
+    /// The same with a probability that there is anything to be found.
+    fn with_chance(self, chance: f64) -> Self {
+        Self { chance, ..self }
+    }
+
+    /// Is most of it for what recorded runs leave open, and more than it may cost by now? `patience`: seconds that a
+    /// sure find may cost.
+    pub(crate) fn can_wait(&self, patience: f64) -> bool {
+        self.falls > (self.cost - self.falls).max(patience * self.chance)
     }
 }
 
@@ -209,6 +227,7 @@ impl<'a> Facts<'a> {
             },
             cost,
             falls: 0.0,
+            chance: 1.0,
         }
     }
 
@@ -321,14 +340,19 @@ impl<'a> Facts<'a> {
             return None;
         }
         // A single one that is sure shows soon; otherwise several may be needed together: a failing order will tell.
-        if wanted != Wanted::Cleaner && !reduced {
-            let cap = SHORT + 2.0 * left_open.log2();
+        if wanted == Wanted::Cleaner {
+            search.runs = at_most(SHORT_FOR_CLEANER * (SHORT / 2.0 + left_open.log2()), runs);
+        } else if !reduced {
+            let cap = SHORT + 4.0 * left_open.log2();
             let rate = if left_open <= ONE_OF_FEW {
                 self.rate_after_best(wanted).clamp(SELDOM, 1.0)
             } else {
                 1.0
             };
             search.runs = at_most(cap / rate, runs);
+            let executions = at_most(EXECUTIONS_PER_OPEN * left_open / rate, u32::MAX);
+            let executions = u64::from(executions) + FEW_EXECUTIONS;
+            search.executions = search.executions.min(executions);
         }
         let falls = left_open * self.mean_seconds();
         let cost = falls + CERTIFICATE * self.cost_of(&[]);

@@ -273,6 +273,15 @@ impl<T> Setup<T> {
         }
     }
 
+    /// The reduction, if it is one.
+    pub(crate) fn reduce(&self) -> Option<&Reduce<T>> {
+        if let Self::Reduce(reduce) = self {
+            Some(reduce)
+        } else {
+            None
+        }
+    }
+
     fn map<U>(&self, name: &impl Fn(&T) -> Option<U>) -> Option<Setup<U>> {
         let all = |tests: &[T]| tests.iter().map(name).collect::<Option<Vec<U>>>();
         Some(match self {

@@ -32,6 +32,9 @@ pub struct Start {
     /// then the highest-ranked are tried first; else deletions start at the whole list.
     #[serde(default)]
     pub needed: Vec<f64>,
+    /// Must the whole list fail again before anything is deleted from it? Worth it where it is not likely to.
+    #[serde(default)]
+    pub doubtful: bool,
     /// How often the whole list is expected to fail, `0.0..=1.0`.
     pub rate: f64,
     /// How often the test fails alone, `0.0..=1.0`.
@@ -133,9 +136,9 @@ impl Reduction {
         let all = start.list.len();
         let phase = if all == 0 {
             Phase::Ended(None)
-        } else if knows && all > 1 {
+        } else if knows && all > 1 && !start.doubtful {
             Phase::ThinOut
-        } else if is_flat(&start.weights) {
+        } else if start.doubtful || is_flat(&start.weights) {
             Phase::Verify {
                 size: all,
                 ceiling: all,
@@ -281,7 +284,9 @@ impl Reduction {
         match self.answers.judge(&subset, rejection) {
             None => return Some(subset),
             Some(true) => {
-                self.weigh(&subset, size);
+                if self.start.needed.is_empty() {
+                    self.weigh(&subset, size);
+                }
                 self.keep(subset);
             }
             Some(false) if whole => self.phase = Phase::Ended(None),

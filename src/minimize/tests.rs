@@ -54,6 +54,7 @@ fn start(len: u32, high: &[u32], world: &World) -> Start {
             (0..len).map(weight).collect()
         },
         needed: Vec::new(),
+        doubtful: false,
         rate: world.rate,
         background: world.background,
         runs: 2000,
@@ -269,6 +270,7 @@ fn what_is_asked_keeps_the_order_of_the_list_and_names_the_callers_tests() {
         list: list.clone(),
         weights: vec![1.0, 5.0, 1.0, 9.0, 2.0],
         needed: Vec::new(),
+        doubtful: false,
         rate: 1.0,
         background: 0.0,
         runs: 100,
@@ -329,4 +331,24 @@ fn reduction_that_knows_who_is_needed_doubts_a_list_that_does_not_fail_again() {
     let ended = reduce(start, &world, &mut chance);
     assert_eq!(ended.reduced, None);
     assert!(ended.executions < 5000, "{}", ended.executions);
+}
+
+#[test]
+fn doubtful_list_runs_whole_first_and_ends_there_where_it_passes() {
+    let mut chance = Chance::new(43);
+    let doubtful = |world: &World| Start {
+        doubtful: true,
+        rate: 0.8,
+        ..start_knowing(200, &[12, 70], world)
+    };
+    let nothing = World::noisy(&[], 0.0, 0.0);
+    let ended = reduce(doubtful(&nothing), &nothing, &mut chance);
+    assert_eq!(ended.reduced, None);
+    assert_eq!(ended.executions % 201, 0, "only the whole list ran");
+    assert!(ended.executions <= 6 * 201, "{}", ended.executions);
+    let world = World::sure(&[12, 70]);
+    let ended = reduce(doubtful(&world), &world, &mut chance);
+    let reduced = ended.reduced.expect("12 and 70 make it fail");
+    assert_eq!((reduced.members, reduced.minimal), (vec![12, 70], true));
+    assert!(ended.executions < 201 + 200, "{}", ended.executions);
 }

@@ -2,7 +2,7 @@
 //! singles and all pairs are weighed by what ran before the test and whether the effect showed. Passes of runs that
 //! held only one of two say nothing against a pair, where a ranking of single tests counts them against both.
 
-use super::special::{ln_sum, real};
+use super::special::{ln_add, ln_sum, real};
 
 /// Rates at which a cause shows, with their prior probabilities: nearly always, often, seldom.
 const RATES: [(f64, f64); 3] = [(0.98, 0.7), (0.6, 0.2), (0.25, 0.1)];
@@ -18,21 +18,57 @@ const MOST: usize = 600;
 pub struct Held {
     /// Places of the candidates that ran before the test; any order.
     pub candidates: Vec<u32>,
+    /// How many tests ran before it in all.
+    pub rank: u32,
     /// Did the effect show?
     pub effect: bool,
 }
 
-/// Returns, for each of `count` candidates, the probability that it is needed, `0.0..=1.0`. They add up to between 1
-/// and 2, as far as the evidence speaks for one or for two; all are alike where there is no evidence.
+/// What runs say about one cause or two together.
+#[derive(Clone, Debug)]
+pub struct Pairs {
+    /// Per candidate, the probability that it is needed, `0.0..=1.0`. They add up to between 1 and 2, as far as the
+    /// evidence speaks for one or for two; all are alike where there is no evidence.
+    pub needed: Vec<f64>,
+    /// ln of the mean likelihood of the runs, over all singles and pairs of the suite; those with a member that is no
+    /// candidate explain nothing.
+    pub ln: f64,
+}
+
+/// Returns ln of the mean likelihood of the runs if the effect shows from some number of tests before it on, over all
+/// numbers that were seen with it. To be compared with [`Pairs::ln`] of the same runs.
+#[must_use]
+pub fn ln_of_position(runs: &[Held], background: f64) -> f64 {
+    let mut ranks: Vec<(u32, bool)> = runs.iter().map(|run| (run.rank, run.effect)).collect();
+    ranks.sort_unstable_by(|a, b| b.cmp(a));
+    let count = |effect: bool| ranks.iter().filter(|run| run.1 == effect).count();
+    let (shown, others) = (to_u32(count(true)), to_u32(count(false)));
+    let scores = Scores::new(shown, others, background);
+    let (mut shown, mut others) = (0, 0);
+    let mut all = Vec::new();
+    for (place, (rank, effect)) in ranks.iter().enumerate() {
+        *(if *effect { &mut shown } else { &mut others }) += 1;
+        // All runs with as many tests before belong to the same side.
+        if *effect && ranks.get(place + 1).is_none_or(|next| next.0 < *rank) {
+            all.push(scores.of((shown, others)));
+        }
+    }
+    ln_sum(&all) - real(all.len().max(1) as u64).ln()
+}
+
+/// Weighs `count` candidates of a suite of `tests` by runs that held some of them.
 ///
 /// `background` is how often the effect shows without the cause, `0.0..=1.0`.
 #[must_use]
-pub fn needed(count: usize, runs: &[Held], background: f64) -> Vec<f64> {
+pub fn weigh(count: usize, tests: usize, runs: &[Held], background: f64) -> Pairs {
     if count == 0 {
-        return Vec::new();
+        return Pairs {
+            needed: Vec::new(),
+            ln: f64::NEG_INFINITY,
+        };
     }
     let rows = Rows::new(count, runs);
-    let scores = rows.scores(background);
+    let scores = Scores::new(rows.shown, rows.others, background);
     let singles: Vec<f64> = (0..count)
         .map(|place| scores.of(rows.held(place, place)))
         .collect();
@@ -53,6 +89,12 @@ pub fn needed(count: usize, runs: &[Held], background: f64) -> Vec<f64> {
         }
     }
     let total = ln_sum(&all);
+    let of_suite = real(tests.max(count) as u64);
+    let pairs_of_suite = (0.5 * of_suite * (of_suite - 1.0)).max(1.0);
+    let ln = ln_add(
+        ln_sum(&all[..count]) + (real(count as u64) / of_suite).ln(),
+        ln_sum(&all[count..]) + (pairs / pairs_of_suite).ln(),
+    );
     let flat = FLAT * 2.0 / real(count as u64);
     let mut needed: Vec<f64> = all[..count]
         .iter()
@@ -67,10 +109,17 @@ pub fn needed(count: usize, runs: &[Held], background: f64) -> Vec<f64> {
             next += 1;
         }
     }
-    needed
-        .into_iter()
-        .map(|share| ((1.0 - FLAT) * share + flat).min(1.0))
-        .collect()
+    let needed = needed.into_iter();
+    Pairs {
+        needed: needed
+            .map(|share| ((1.0 - FLAT) * share + flat).min(1.0))
+            .collect(),
+        ln,
+    }
+}
+
+fn to_u32(runs: usize) -> u32 {
+    u32::try_from(runs).expect("runs fit 32 bits")
 }
 
 /// Which runs held which candidate, one bit per run: those that showed the effect, then the others.
@@ -108,13 +157,12 @@ impl Rows {
             }
             *next += 1;
         }
-        let number = |runs: usize| u32::try_from(runs).expect("runs fit 32 bits");
         Self {
             bits,
             words,
             shown_words,
-            shown: number(shown),
-            others: number(others),
+            shown: to_u32(shown),
+            others: to_u32(others),
         }
     }
 
@@ -132,12 +180,14 @@ impl Rows {
         }
         (shown, others)
     }
+}
 
-    fn scores(&self, background: f64) -> Scores {
+impl Scores {
+    fn new(all_shown: u32, all_others: u32, background: f64) -> Self {
         let background = background.clamp(LEAST_BACKGROUND, 0.5);
         let mut table = Vec::new();
-        for shown in 0..=self.shown {
-            for others in 0..=self.others {
+        for shown in 0..=all_shown {
+            for others in 0..=all_others {
                 let held: Vec<f64> = RATES
                     .iter()
                     .map(|(rate, prior): &(f64, f64)| {
@@ -148,19 +198,17 @@ impl Rows {
                     .collect();
                 table.push(
                     ln_sum(&held)
-                        + f64::from(self.shown - shown) * background.ln()
-                        + f64::from(self.others - others) * (1.0 - background).ln(),
+                        + f64::from(all_shown - shown) * background.ln()
+                        + f64::from(all_others - others) * (1.0 - background).ln(),
                 );
             }
         }
-        Scores {
+        Self {
             table,
-            others: self.others,
+            others: all_others,
         }
     }
-}
 
-impl Scores {
     fn of(&self, (shown, others): (u32, u32)) -> f64 {
         self.table[shown as usize * (self.others as usize + 1) + others as usize]
     }
@@ -179,10 +227,15 @@ mod tests {
                 let held = cause.iter().all(|test| candidates.contains(test));
                 Held {
                     effect: held && chance.happens(rate),
+                    rank: to_u32(candidates.len()),
                     candidates,
                 }
             })
             .collect()
+    }
+
+    fn needed(count: usize, runs: &[Held]) -> Vec<f64> {
+        weigh(count, count, runs, 0.01).needed
     }
 
     fn best(needed: &[f64], count: usize) -> Vec<usize> {
@@ -197,7 +250,7 @@ mod tests {
     fn needed_finds_two_together_that_singles_hide() {
         let mut chance = Chance::new(7);
         for _ in 0..20 {
-            let needed = needed(40, &runs(40, &[3, 17], 1.0, 60, &mut chance), 0.01);
+            let needed = needed(40, &runs(40, &[3, 17], 1.0, 60, &mut chance));
             assert_eq!(best(&needed, 2), [3, 17]);
             assert!(needed[3] > 0.8 && needed[17] > 0.8, "{needed:?}");
             let sum: f64 = needed.iter().sum();
@@ -209,16 +262,38 @@ mod tests {
     fn needed_finds_one_also_where_it_shows_now_and_then() {
         let mut chance = Chance::new(8);
         for _ in 0..20 {
-            let needed = needed(40, &runs(40, &[5], 0.5, 120, &mut chance), 0.01);
+            let needed = needed(40, &runs(40, &[5], 0.5, 120, &mut chance));
             assert_eq!(best(&needed, 1), [5]);
         }
     }
 
     #[test]
     fn needed_says_nothing_without_runs() {
-        let needed = needed(50, &[], 0.01);
+        let needed = needed(50, &[]);
         assert!(needed.iter().all(|share| (share - needed[0]).abs() < 1e-9));
         assert!((0.02..0.04).contains(&needed[0]), "{}", needed[0]);
-        assert!(super::needed(0, &[], 0.01).is_empty());
+        assert!(super::weigh(0, 0, &[], 0.01).needed.is_empty());
+    }
+
+    #[test]
+    fn a_pair_is_told_from_a_number_of_tests_before() {
+        let mut chance = Chance::new(9);
+        let of_pair = runs(40, &[3, 17], 1.0, 150, &mut chance);
+        let mut of_position: Vec<Held> = Vec::new();
+        for _ in 0..150 {
+            let rank = 40 * to_u32(chance.below(100)) / 100;
+            let mut tests: Vec<u32> = (0..40).collect();
+            let candidates: Vec<u32> = (0..rank)
+                .map(|_| tests.swap_remove(chance.below(tests.len())))
+                .collect();
+            of_position.push(Held {
+                candidates,
+                rank,
+                effect: rank >= 15 && chance.happens(0.8),
+            });
+        }
+        let lead = |runs: &[Held]| weigh(40, 40, runs, 0.01).ln - ln_of_position(runs, 0.01);
+        assert!(lead(&of_pair) > 5.0, "{}", lead(&of_pair));
+        assert!(lead(&of_position) < -5.0, "{}", lead(&of_position));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Probability from which a cleaner is searched for ...
-const CLEANER_FROM: f64 = 0.5;
+const CLEANER_FROM: f64 = 0.9;
 /// ... and where the effect showed nearly always in blocks, so that a pass needs a reason.
 const CLEANER_FROM_SURE: f64 = 0.1;
 /// From this rate on it showed nearly always.

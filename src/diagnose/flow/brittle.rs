@@ -41,7 +41,7 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         if let Some(plan) = facts.search(Wanted::Setter, setters.clone(), Vec::new()) {
             return Some(plan);
         }
-        if let Some(plan) = facts.reduce(&residual, true, setters.len()) {
+        if let Some(plan) = facts.reduce(&residual, true, setters.len(), 1.0) {
             return Some(plan);
         }
         if setters.is_empty()

@@ -3,7 +3,7 @@
 use super::{ATTEMPTS, Facts, Plan};
 use crate::{
     diagnose::{
-        ledger::Evidence,
+        ledger::{Evidence, Family},
         question::{Conclusion, Inquiry, Ranking},
         ranking,
         setup::{Reduce, Search, Setup, Wanted},
@@ -18,6 +18,14 @@ use crate::{
 
 /// Tests in a failing order beyond which a reduction is not tried: it would take thousands of executions.
 const LONGEST_ORDER: usize = 30_000;
+/// Nats by which a number of tests before must explain better than any one or two of them before no group is looked for.
+const LEADS: f64 = 5.0;
+/// Failing orders of which one is chosen.
+const SHORTEST: usize = 3;
+/// Nats by which the shortest may explain the recorded runs worse than the best of them.
+const WORSE: f64 = 3.0;
+/// Probability of a position from which it is compared with groups.
+const POSITION: f64 = 0.5;
 /// Probes that a reduction may spend.
 const REDUCTION_RUNS: u32 = 300;
 /// Recorded runs that are weighed in pairs, of each outcome, at most ...
@@ -26,15 +34,22 @@ const RUNS: usize = 200;
 const TESTS_IN_RUNS: usize = 2_000_000;
 /// Executions that a reduction takes for each test that the evidence leaves open.
 const PER_TEST: f64 = 4.0;
-/// Executions that are never too many.
-const CHEAP: f64 = 300.0;
-/// Runs after which a reduction may take as many executions more as the suite has tests.
-const RUNS_PER_SUITE: f64 = 20.0;
+/// Times as many as the order has that it takes when there is nothing to be found.
+const IN_VAIN: f64 = 8.0;
+/// Part of an order that the evidence leaves open from which it says nothing: then the whole order is run again first.
+const FLAT: f64 = 0.8;
 
 impl Facts<'_> {
-    /// The smallest part of a run that showed the effect, among runs that no known group explains. It waits for more
-    /// evidence while it would be dear: each further iteration rules out pairs.
-    pub(super) fn reduce(&self, residual: &Evidence, passes: bool, known: usize) -> Option<Plan> {
+    /// The smallest part of a run that showed the effect, among runs that no known group explains. Each further
+    /// iteration rules out pairs, and makes it cheaper.
+    /// `chance`: the probability that there is such a part.
+    pub(super) fn reduce(
+        &self,
+        residual: &Evidence,
+        passes: bool,
+        known: usize,
+        chance: f64,
+    ) -> Option<Plan> {
         let again = |inquiry: &Inquiry| {
             is_reduction(inquiry, passes)
                 && !matches!(inquiry.conclusion, Some(Conclusion::Found(_)))
@@ -50,36 +65,25 @@ impl Facts<'_> {
         if soon || self.failed_attempts(wanted) >= ATTEMPTS {
             return None;
         }
-        let all = self.ledger.runs(self.victim);
-        let (_, at) = residual
-            .runs
-            .iter()
-            .filter(|run| run.failed != passes && run.rank > 0)
-            .filter_map(|run| {
-                let at = all.iter().position(|other| other.segment == run.segment)?;
-                Some((run.rank, at))
-            })
-            .min()?;
-        let order: Vec<u32> = self
-            .ledger
-            .prefix(self.victim, at)
-            .into_iter()
-            .filter(|test| {
-                *test != self.victim
-                    && self.universe.present[*test as usize]
-                    && !self.deadly[*test as usize]
-            })
-            .collect();
-        if order.is_empty() || order.len() > LONGEST_ORDER {
-            return None;
-        }
         let groups = self.case.groups(wanted.role());
         let background = self.background(passes);
-        let needed = self.needed(residual, passes, &order, &groups, background);
-        let executions = PER_TEST * perplexity(&needed);
-        if !self.pressing && executions > self.affordable() {
-            return None;
+        let tests = self.universe.names.len();
+        let (order, mut held) = self.order_to_reduce(residual, passes, background)?;
+        let mut chance = chance;
+        if !passes && known == 0 {
+            let lead = lead_of_position(order.len(), tests, &held, background);
+            if lead > LEADS && self.likely_position() {
+                return None;
+            }
+            chance = chance.min(1.0 / (1.0 + lead.exp()));
         }
+        held.extend(self.probed(passes, &order, &groups));
+        let needed = pairs::weigh(order.len(), tests, &held, background).needed;
+        let open = perplexity(&needed);
+        let doubtful = open > FLAT * real(order.len() as u64);
+        let length = real(order.len() as u64);
+        let executions = PER_TEST * open + (1.0 - chance) * IN_VAIN * length;
+        let falls = executions * self.mean_seconds();
         let search = Search {
             wanted,
             known: if known == 0 { Vec::new() } else { groups },
@@ -92,33 +96,24 @@ impl Facts<'_> {
             .iter()
             .map(|test| weights.get(*test as usize).copied().unwrap_or(0.0))
             .collect();
-        let cost = executions * self.mean_seconds() + 60.0 * self.cost_of(&[]);
+        let cost = falls + 60.0 * self.cost_of(&[]);
         let start = minimize::Start {
             list: (0..).take(order.len()).collect(),
             weights,
             needed,
             rate: 0.8,
             background: background.clamp(0.0, 0.2),
+            doubtful,
             runs: REDUCTION_RUNS,
             executions: 6 * order.len() as u64 + 2000,
         };
-        Some(self.plan(
-            Question::Reduce,
-            false,
-            Setup::Reduce(Reduce {
-                order,
-                passes,
-                start,
-            }),
-            cost,
-        ))
-    }
-
-    /// Executions that a reduction may take by now: more, the longer the soak has not made it cheaper.
-    fn affordable(&self) -> f64 {
-        let tests = self.universe.present.iter().filter(|here| **here).count();
-        let suites = 1.0 + real(self.soak.trials) / RUNS_PER_SUITE;
-        (real(tests as u64) * suites).max(CHEAP)
+        let setup = Setup::Reduce(Reduce {
+            order,
+            passes,
+            start,
+        });
+        let plan = self.plan(Question::Reduce, false, setup, cost);
+        Some(plan.falling(falls).with_chance(chance))
     }
 
     /// Was a failing order (or for `passes` a passing one) reduced before, to whatever end?
@@ -128,27 +123,79 @@ impl Facts<'_> {
             .is_some()
     }
 
-    /// For each test of `order`, the probability that it is needed, by recorded runs that no known group explains and
-    /// by probes.
-    fn needed(
+    /// What ran before it in one of the shortest runs that showed the effect, as far as it can run again, never empty;
+    /// and what recorded runs held of that. A failure that was a stray has an order that explains the others badly.
+    fn order_to_reduce(
         &self,
         residual: &Evidence,
         passes: bool,
-        order: &[u32],
-        groups: &[Vec<u32>],
         background: f64,
-    ) -> Vec<f64> {
-        let mut places = vec![u32::MAX; self.universe.names.len()];
-        for (place, test) in (0..).zip(order) {
-            places[*test as usize] = place;
-        }
-        let candidates = |tests: &[u32]| -> Vec<u32> {
-            tests
-                .iter()
-                .map(|test| places[*test as usize])
-                .filter(|place| *place != u32::MAX)
-                .collect()
-        };
+    ) -> Option<(Vec<u32>, Vec<Held>)> {
+        let in_vain: Vec<&Vec<u32>> = self
+            .case
+            .closed
+            .iter()
+            .filter(|inquiry| !matches!(inquiry.conclusion, Some(Conclusion::Found(_))))
+            .filter_map(|inquiry| {
+                let reduce = inquiry.opening.setup.reduce()?;
+                (reduce.passes == passes).then_some(&reduce.order)
+            })
+            .collect();
+        let all = self.ledger.runs(self.victim);
+        let mut shown: Vec<_> = residual
+            .runs
+            .iter()
+            .filter(|run| run.failed != passes && run.rank > 0)
+            .collect();
+        shown.sort_by_key(|run| (run.rank, run.segment));
+        let orders = shown.into_iter().filter_map(|run| {
+            let at = all.iter().position(|other| other.segment == run.segment)?;
+            let mut order = self.ledger.prefix(self.victim, at);
+            order.retain(|test| {
+                *test != self.victim
+                    && self.universe.present[*test as usize]
+                    && !self.deadly[*test as usize]
+            });
+            let fresh = !order.is_empty() && order.len() <= LONGEST_ORDER;
+            (fresh && !in_vain.contains(&&order)).then_some(order)
+        });
+        let tests = self.universe.names.len();
+        let mut weighed: Vec<(f64, Vec<u32>, Vec<Held>)> = orders
+            .take(SHORTEST)
+            .map(|order| {
+                let held = self.recorded(residual, passes, &order);
+                let pairs = pairs::weigh(order.len(), tests, &held, background);
+                (pairs.ln, order, held)
+            })
+            .collect();
+        let best = weighed
+            .iter()
+            .map(|(ln, _, _)| *ln)
+            .fold(f64::MIN, f64::max);
+        let at = weighed.iter().position(|(ln, _, _)| *ln >= best - WORSE)?;
+        let (_, order, held) = weighed.swap_remove(at);
+        Some((order, held))
+    }
+
+    /// Is how much ran before the likeliest of all, and also likelier than any one or two of the tests that did?
+    pub(super) fn position_leads(&self) -> bool {
+        let background = self.background(false);
+        let tests = self.universe.names.len();
+        self.likely_position()
+            && self
+                .order_to_reduce(self.evidence(), false, background)
+                .is_some_and(|(order, held)| {
+                    lead_of_position(order.len(), tests, &held, background) > LEADS
+                })
+    }
+
+    fn likely_position(&self) -> bool {
+        super::share(&self.posterior(), Family::Position) > POSITION
+    }
+
+    /// What recorded runs held of `order`: the latest with the effect, and as many without.
+    fn recorded(&self, residual: &Evidence, passes: bool, order: &[u32]) -> Vec<Held> {
+        let candidates = self.places(order);
         let most = RUNS.min(TESTS_IN_RUNS / self.universe.names.len().max(1));
         let all = self.ledger.runs(self.victim);
         let mut held = Vec::new();
@@ -161,24 +208,43 @@ impl Facts<'_> {
                 };
                 held.push(Held {
                     candidates: candidates(&self.ledger.prefix(self.victim, at)),
+                    rank: run.rank,
                     effect,
                 });
             }
         }
+        held
+    }
+
+    /// What probes held of `order` that no known group explains.
+    fn probed(&self, passes: bool, order: &[u32], groups: &[Vec<u32>]) -> Vec<Held> {
+        let candidates = self.places(order);
         let explained = |before: &[u32]| {
             groups
                 .iter()
                 .any(|group| group.iter().all(|test| before.contains(test)))
         };
-        for shot in self.case.shots.iter().filter(|shot| shot.plain) {
-            if !explained(&shot.before) {
-                held.push(Held {
-                    candidates: candidates(&shot.before),
-                    effect: shot.failed != passes,
-                });
-            }
+        let shots = self.case.shots.iter();
+        shots
+            .filter(|shot| shot.plain && !explained(&shot.before))
+            .map(|shot| Held {
+                candidates: candidates(&shot.before),
+                rank: u32::try_from(shot.before.len()).unwrap_or(u32::MAX),
+                effect: shot.failed != passes,
+            })
+            .collect()
+    }
+
+    /// The places in `order` of those tests that have one.
+    fn places(&self, order: &[u32]) -> impl Fn(&[u32]) -> Vec<u32> + use<> {
+        let mut places = vec![None; self.universe.names.len()];
+        for (place, test) in (0..).zip(order) {
+            places[*test as usize] = Some(place);
         }
-        pairs::needed(order.len(), &held, background)
+        move |tests| {
+            let known = tests.iter().filter_map(|test| places[*test as usize]);
+            known.collect()
+        }
     }
 
     /// How often the effect shows where its cause did not run: alone, and after tests that turned out not to hold it.
@@ -211,8 +277,14 @@ impl Facts<'_> {
     }
 }
 
+/// By how many nats "so many tests ran before it" explains runs better than any one or two of `count` candidates.
+fn lead_of_position(count: usize, tests: usize, held: &[Held], background: f64) -> f64 {
+    pairs::ln_of_position(held, background) - pairs::weigh(count, tests, held, background).ln
+}
+
 fn is_reduction(inquiry: &Inquiry, passes: bool) -> bool {
-    matches!(&inquiry.opening.setup, Setup::Reduce(reduce) if reduce.passes == passes)
+    let reduce = inquiry.opening.setup.reduce();
+    reduce.is_some_and(|reduce| reduce.passes == passes)
 }
 
 /// How many tests these probabilities leave open.

@@ -14,14 +14,23 @@ use crate::{
 
 /// Probability from which a search is worth its executions.
 const SEARCH_FROM: f64 = 0.1;
+/// Probability from which a number of tests before is put to the test; and where that takes hundreds of tests, which
+/// may hold one of many polluters: recorded runs soon tell these apart.
+const AMOUNT_FROM: f64 = 0.5;
+const DEAR_AMOUNT_FROM: f64 = 0.95;
 /// Probability of a predecessor from which a certified position is not the last word.
 const GROUP_FROM: f64 = 0.9;
+/// Probability of a group where no explanation is left.
+const IN_THE_END: f64 = 0.3;
 /// Probability from which a cheap experiment is worth it.
 const CHEAP_FROM: f64 = 0.05;
 /// Probability of "nothing" from which longer isolation comes first.
 const NOTHING_FROM: f64 = 0.2;
 /// Runs alone in order to see whether it fails alone at its usual rate, at most.
 pub(super) const ALONE_MOST: u32 = 300;
+/// The same when no more recorded runs are to be expected, and the failures that they would bring.
+const ALONE_IN_THE_END: u32 = 500;
+const IN_THE_END_ALONE: f64 = 5.0;
 /// An experiment with a handful of tests is tried before one with hundreds that is so much likelier to explain.
 const WORTH_OF_CHEAP: f64 = 3.0;
 /// Failures that its rate without certified polluters would bring before more polluters are searched for.
@@ -36,8 +45,14 @@ pub(super) const RUNS_BEFORE_ALONE: u32 = 50;
 const PREDECESSORS: usize = 8;
 /// Up to this number of tests before it, the other arm of a position has none.
 const FEW: u32 = 3;
-/// Failures from which a position is certified by more than half of all tests.
-const FAILURES_OF_MOST: u32 = 10;
+/// Beyond it, what part of the number: well below wherever it begins.
+const PART_OF_THRESHOLD: u32 = 25;
+/// Runs with few tests, and alone, for each with many.
+const CONTROLS: u32 = 4;
+/// What fails less often with many tests before it would take too many blocks of so many.
+const LEAST_RATE: f64 = 0.3;
+/// Blocks that a sure position takes, about.
+const BLOCKS_OF_MANY: f64 = 4.0;
 /// Blocks that a level may spend: two runs of one test each, and some levels only make failing likelier.
 const LEVEL_BLOCKS: u32 = 300;
 /// Blocks of a test twice in one process, over the square of the rate: where a doubled run failed, and where none told.
@@ -246,24 +261,30 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     ideas
         .into_iter()
         .find_map(|(share, idea)| match idea {
-            Idea::Search if share >= SEARCH_FROM => {
-                facts.search(Wanted::Polluter, polluters.to_vec(), Vec::new())
+            Idea::Search if share >= SEARCH_FROM => facts
+                .search(Wanted::Polluter, polluters.to_vec(), Vec::new())
+                .map(|plan| plan.with_chance(share)),
+            Idea::Reduce if share >= SEARCH_FROM => {
+                reduce_searched(facts, evidence, polluters, share)
             }
-            Idea::Reduce if share >= SEARCH_FROM => reduce_searched(facts, evidence, polluters),
             Idea::Adjacent if share >= CHEAP_FROM => {
                 let best = posterior.best.adjacent?;
                 facts.search(Wanted::Polluter, polluters.to_vec(), vec![best])
             }
             Idea::Level if share >= CHEAP_FROM => level(facts, &posterior),
             Idea::Beside if share >= CHEAP_FROM => beside(facts, &posterior),
-            Idea::Amount if share >= SEARCH_FROM => many(facts, posterior.best.position?),
+            Idea::Amount => {
+                let threshold = posterior.best.position?;
+                let soon = threshold <= FEW || facts.pressing;
+                let from = if soon { AMOUNT_FROM } else { DEAR_AMOUNT_FROM };
+                (share >= from).then(|| many(facts, threshold))?
+            }
             Idea::Alone if share >= NOTHING_FROM => longer_alone(facts, evidence),
             Idea::Search
             | Idea::Reduce
             | Idea::Adjacent
             | Idea::Level
             | Idea::Beside
-            | Idea::Amount
             | Idea::Alone => None,
         })
         .or_else(|| last_resorts(facts, evidence, polluters))
@@ -304,21 +325,34 @@ fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) 
     };
     pairs(direct)
         .or_else(|| longer_alone(facts, evidence))
-        .or_else(|| reduce_searched(facts, evidence, polluters))
+        .or_else(|| {
+            let worth_it = !few_failures || facts.pressing;
+            worth_it.then(|| reduce_searched(facts, evidence, polluters, IN_THE_END))?
+        })
 }
 
 /// A reduction, once a search found nothing.
-fn reduce_searched(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
+fn reduce_searched(
+    facts: &Facts<'_>,
+    evidence: &Evidence,
+    polluters: &[Vec<u32>],
+    chance: f64,
+) -> Option<Plan> {
     let searched = |inquiry: &Inquiry| matches!(&inquiry.opening.setup, Setup::Search(it) if it.wanted == Wanted::Polluter);
     facts.case.last(searched)?;
-    facts.reduce(evidence, false, polluters.len())
+    facts.reduce(evidence, false, polluters.len(), chance)
 }
 
 /// Longer isolation: would it have failed alone by now, were its usual rate that of failing alone?
 fn longer_alone(facts: &Facts<'_>, evidence: &Evidence) -> Option<Plan> {
     let rate =
         (f64::from(evidence.total.failed) + 0.5) / (f64::from(evidence.total.trials()) + 1.0);
-    facts.alone(at_most(3.0 / rate, ALONE_MOST), 8, 1)
+    let most = if facts.pressing {
+        at_most(IN_THE_END_ALONE / rate, ALONE_IN_THE_END)
+    } else {
+        at_most(3.0 / rate, ALONE_MOST)
+    };
+    facts.alone(most, 8, 1)
 }
 
 /// Did a supposed polluter do no more than its decoys?
@@ -362,14 +396,11 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     let mut avoid = known;
     let present = facts.universe.present.iter().filter(|here| **here).count();
     let wanted = enough(facts, threshold);
-    // So many fillers hold most groups too: first look for one, and leave out all that might belong to it.
-    if wanted as usize > present / 2 {
-        if facts.evidence().total.failed < FAILURES_OF_MOST {
-            return None;
-        }
-        if let Some(plan) = facts.reduce(facts.evidence(), false, 0) {
-            return Some(plan);
-        }
+    // So many fillers hold many a group too: recorded runs must speak against those.
+    if threshold > FEW && !facts.position_leads() {
+        let posterior = facts.posterior();
+        let group = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
+        return facts.reduce(facts.evidence(), false, 0, group);
     }
     let spare = present.saturating_sub(wanted as usize + 1).min(AVOID);
     avoid.extend(ranked.iter().take(spare).map(|(_, test)| *test));
@@ -380,10 +411,20 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     if many < threshold || many == 0 {
         return None;
     }
-    let few = if threshold <= FEW { 0 } else { threshold / 10 };
+    let few = if threshold <= FEW {
+        0
+    } else {
+        (threshold / PART_OF_THRESHOLD).max(1)
+    };
+    let controls = if threshold <= FEW { 1 } else { CONTROLS };
     let high = high_rate(facts, threshold);
+    if controls > 1 && high < LEAST_RATE {
+        return None;
+    }
     let mean = facts.mean_seconds();
-    let cost = 7.0 / (high * high) * (f64::from(many + few) * mean + 3.0 * facts.cost_of(&[]));
+    let fillers = f64::from(many + controls * few) * mean;
+    let runs = f64::from(1 + 2 * controls) * facts.cost_of(&[]);
+    let cost = BLOCKS_OF_MANY / (high * high) * (fillers + runs);
     Some(facts.plan(
         Question::Position,
         true,
@@ -395,6 +436,7 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
             // Many fillers may hold a group by chance: what they do must be as sure as in the recorded runs.
             blocks: BlocksOpening {
                 limit: at_most(12.0 / (high * high), BLOCKS),
+                controls,
                 ..facts.blocks(Kind::ThreeArm, Direction::Fails, high, 0.03)
             },
         }),

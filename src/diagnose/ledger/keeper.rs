@@ -379,6 +379,13 @@ impl Ledger {
         evidence
     }
 
+    /// Did `test` run before the victim in a run in which it failed?
+    pub(crate) fn has_failed_after(&self, victim: u32, test: u32) -> bool {
+        let suspect = self.suspects.get(&victim);
+        let cell = suspect.and_then(|suspect| suspect.evidence.before.get(test as usize));
+        cell.is_some_and(|cell| cell.failed > 0)
+    }
+
     /// Returns the tests that started before the victim in a run of its [`runs`](Self::runs), in order.
     pub(crate) fn prefix(&self, victim: u32, run: usize) -> Vec<u32> {
         let run = &self.runs(victim)[run];

@@ -7,14 +7,14 @@ use super::history::Segment;
 use crate::model::Count;
 
 /// Passing replays that acquit the tests of a burst. Victims of one polluter that fails every second of them may be
-/// acquitted by chance, about once in ten times; they come back when it strikes again.
-const PASSES: u32 = 5;
+/// acquitted by chance, about once in sixteen times; they come back when it strikes again.
+const PASSES: u32 = 4;
 /// Tests of a burst that must have been replayed: it takes so many to make one.
 const LEAST: usize = 3;
 /// Failures of one test in replays that show that the order brings them: one may come of the same trouble again.
 const AGAIN: u64 = 2;
 /// How many of the earliest tests are replayed twice, the others once: their orders are the shortest.
-const TWICE: usize = 2;
+const TWICE: usize = 1;
 
 /// What a test waits for whose failures came together with others'.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

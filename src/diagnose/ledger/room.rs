@@ -21,6 +21,8 @@ pub(super) const MOST_BARE: u32 = 400;
 pub(super) struct Rank {
     /// Are all its failures set aside?
     pub(super) is_above_suspicion: bool,
+    /// Do all of them wait for the replay of another test?
+    pub(super) waits: bool,
     /// No candidate explains a test that always fails.
     pub(super) never_passed: bool,
     /// The fewer failures, the more each says.
@@ -65,6 +67,7 @@ mod tests {
     fn rank(failures: u32) -> Rank {
         Rank {
             is_above_suspicion: false,
+            waits: false,
             never_passed: false,
             failures,
         }
@@ -85,6 +88,8 @@ mod tests {
         assert_eq!(choose(&ranks, 2, none), [2, 3].into());
         assert_eq!(choose(&ranks, 3, none), [1, 2, 3].into());
         assert_eq!(choose(&ranks, 4, none), [1, 2, 3, 4].into());
+        ranks.get_mut(&3).unwrap().waits = true;
+        assert_eq!(choose(&ranks, 2, none), [1, 2].into());
     }
 
     #[test]

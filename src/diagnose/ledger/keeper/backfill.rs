@@ -43,7 +43,7 @@ impl Ledger {
                 Some(Evidence::of(self.trials.len()))
             } else if known.is_none()
                 && !rank.is_above_suspicion
-                && count(self.suspects.len()) < room + room::MOST_BARE
+                && (count(self.suspects.len()) < room + room::MOST_BARE || self.is_replayer(test))
             {
                 Some(Evidence::bare(&self.blank))
             } else {
@@ -66,12 +66,19 @@ impl Ledger {
                 let failures = self.failures[test as usize];
                 let rank = Rank {
                     is_above_suspicion: !self.is_suspect(test),
+                    waits: self.is_waiting(test) && !self.is_replayer(test),
                     never_passed: failures == self.trials[test as usize],
                     failures,
                 };
                 (test, rank)
             })
             .collect()
+    }
+
+    /// Is its order the next to be run again? Others wait for that, however little room there is.
+    fn is_replayer(&self, test: u32) -> bool {
+        self.awaited(test)
+            .is_some_and(|awaited| awaited.replay.is_some())
     }
 
     /// Counts the whole history of a test: its bets, and its runs where `evidence` is to take them.

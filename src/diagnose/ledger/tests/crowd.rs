@@ -43,7 +43,8 @@ fn counters_of_a_suite_where_everything_fails_do_not_grow_with_its_square() {
         .copied()
         .filter(|test| !bare(test))
         .collect();
-    assert_eq!((suspects.len(), counted.len()), (800, 400));
+    // One more than there is room for: the test whose order is to be run again, for which all others wait.
+    assert_eq!((suspects.len(), counted.len()), (801, 400));
     for test in &suspects {
         let evidence = ledger.evidence(*test);
         assert_eq!((evidence.total.passed, evidence.total.failed), (1, 3));
