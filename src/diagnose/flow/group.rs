@@ -39,6 +39,22 @@ const IN_VAIN: f64 = 8.0;
 /// Part of an order that the evidence leaves open from which it says nothing: then the whole order is run again first.
 const FLAT: f64 = 0.8;
 
+/// What ran before the victim in a run that showed the effect.
+struct Shown {
+    order: Vec<u32>,
+    /// What recorded runs held of that.
+    held: Vec<Held>,
+    /// ln of how likely those are if one or two of `order` are the cause.
+    ln_of_pairs: f64,
+}
+
+impl Shown {
+    /// By how many nats "so many tests ran before it" explains the recorded runs better than any one or two of them.
+    fn lead_of_position(&self, background: f64) -> f64 {
+        pairs::ln_of_position(&self.held, background) - self.ln_of_pairs
+    }
+}
+
 impl Facts<'_> {
     /// The smallest part of a run that showed the effect, among runs that no known group explains. Each further
     /// iteration rules out pairs, and makes it cheaper.
@@ -68,15 +84,18 @@ impl Facts<'_> {
         let groups = self.case.groups(wanted.role());
         let background = self.background(passes);
         let tests = self.universe.names.len();
-        let (order, mut held) = self.order_to_reduce(residual, passes, background)?;
+        let shown = self.order_to_reduce(residual, passes, background)?;
         let mut chance = chance;
         if !passes && known == 0 {
-            let lead = lead_of_position(order.len(), tests, &held, background);
+            let lead = shown.lead_of_position(background);
             if lead > LEADS && self.likely_position() {
                 return None;
             }
             chance = chance.min(1.0 / (1.0 + lead.exp()));
         }
+        let Shown {
+            order, mut held, ..
+        } = shown;
         held.extend(self.probed(passes, &order, &groups));
         let needed = pairs::weigh(order.len(), tests, &held, background).needed;
         let open = perplexity(&needed);
@@ -123,14 +142,8 @@ impl Facts<'_> {
             .is_some()
     }
 
-    /// What ran before it in one of the shortest runs that showed the effect, as far as it can run again, never empty;
-    /// and what recorded runs held of that. A failure that was a stray has an order that explains the others badly.
-    fn order_to_reduce(
-        &self,
-        residual: &Evidence,
-        passes: bool,
-        background: f64,
-    ) -> Option<(Vec<u32>, Vec<Held>)> {
+    /// One of the shortest runs that showed the effect, as far as it can run again, never empty. A failure that was a stray has an order that explains the others badly.
+    fn order_to_reduce(&self, residual: &Evidence, passes: bool, background: f64) -> Option<Shown> {
         let in_vain: Vec<&Vec<u32>> = self
             .case
             .closed
@@ -160,33 +173,33 @@ impl Facts<'_> {
             (fresh && !in_vain.contains(&&order)).then_some(order)
         });
         let tests = self.universe.names.len();
-        let mut weighed: Vec<(f64, Vec<u32>, Vec<Held>)> = orders
+        let mut weighed: Vec<Shown> = orders
             .take(SHORTEST)
             .map(|order| {
                 let held = self.recorded(residual, passes, &order);
-                let pairs = pairs::weigh(order.len(), tests, &held, background);
-                (pairs.ln, order, held)
+                let ln_of_pairs = pairs::weigh(order.len(), tests, &held, background).ln;
+                Shown {
+                    order,
+                    held,
+                    ln_of_pairs,
+                }
             })
             .collect();
-        let best = weighed
-            .iter()
-            .map(|(ln, _, _)| *ln)
-            .fold(f64::MIN, f64::max);
-        let at = weighed.iter().position(|(ln, _, _)| *ln >= best - WORSE)?;
-        let (_, order, held) = weighed.swap_remove(at);
-        Some((order, held))
+        let ln = weighed.iter().map(|shown| shown.ln_of_pairs);
+        let best = ln.fold(f64::MIN, f64::max);
+        let good = |shown: &Shown| shown.ln_of_pairs >= best - WORSE;
+        let at = weighed.iter().position(good)?;
+        Some(weighed.swap_remove(at))
     }
 
     /// Is how much ran before the likeliest of all, and also likelier than any one or two of the tests that did?
     pub(super) fn position_leads(&self) -> bool {
         let background = self.background(false);
-        let tests = self.universe.names.len();
+        let leads = |shown: Shown| shown.lead_of_position(background) > LEADS;
         self.likely_position()
             && self
                 .order_to_reduce(self.evidence(), false, background)
-                .is_some_and(|(order, held)| {
-                    lead_of_position(order.len(), tests, &held, background) > LEADS
-                })
+                .is_none_or(leads)
     }
 
     fn likely_position(&self) -> bool {
@@ -275,11 +288,6 @@ impl Facts<'_> {
         }
         .rank(search)
     }
-}
-
-/// By how many nats "so many tests ran before it" explains runs better than any one or two of `count` candidates.
-fn lead_of_position(count: usize, tests: usize, held: &[Held], background: f64) -> f64 {
-    pairs::ln_of_position(held, background) - pairs::weigh(count, tests, held, background).ln
 }
 
 fn is_reduction(inquiry: &Inquiry, passes: bool) -> bool {
