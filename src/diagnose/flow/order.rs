@@ -58,6 +58,8 @@ const LEVEL_BLOCKS: u32 = 300;
 /// Blocks of a test twice in one process, over the square of the rate: where a doubled run failed, and where none told.
 const BLOCKS_OF_SEEN: f64 = 30.0;
 const BLOCKS_OF_UNSEEN: f64 = 12.0;
+/// Blocks with a neighbour elsewhere, over the square of the rate that recorded runs suggest: a guess in vain ends soon.
+const BLOCKS_BESIDE: f64 = 20.0;
 /// Suspects that fillers leave out.
 const AVOID: usize = 40;
 
@@ -584,6 +586,7 @@ pub(super) fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
         .copied()
         .unwrap_or_default();
     let treated = (f64::from(cell.failed) + 1.0) / (f64::from(cell.trials()) + 1.5);
+    let treated = treated.clamp(0.2, 0.98);
     let pool = facts.pool(&[test], false);
     Some(facts.plan(
         Question::Interference,
@@ -593,12 +596,10 @@ pub(super) fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
             before: Vec::new(),
             pool,
             decoys: Stand::ForAll,
-            blocks: facts.blocks(
-                Kind::ThreeArm,
-                Direction::Fails,
-                treated.clamp(0.2, 0.98),
-                0.02,
-            ),
+            blocks: BlocksOpening {
+                limit: at_most(BLOCKS_BESIDE / (treated * treated), BLOCKS),
+                ..facts.blocks(Kind::ThreeArm, Direction::Fails, treated, 0.02)
+            },
         }),
         10.0 * (3.0 * facts.cost_of(&[]) + 2.0 * facts.cost_of(&[test])),
     ))
