@@ -30,6 +30,9 @@ pub(super) struct Course {
     left: Vec<(u32, u32)>,
     /// Those that have the effect themselves.
     own: usize,
+    /// Runs of the group directly before the victim, once no separator left the effect; and those that showed it.
+    direct: u32,
+    shown_directly: u32,
 }
 
 impl Course {
@@ -55,7 +58,10 @@ impl Course {
             Answer::Failed => Some(!separate.passes),
         };
         self.void += u32::from(effect.is_none());
-        if order.len() > separate.group.len() + 1 {
+        if order.len() == separate.group.len() + 1 && separate.group.contains(&separator) {
+            self.direct += u32::from(effect.is_some());
+            self.shown_directly += u32::from(effect == Some(true));
+        } else if order.len() > separate.group.len() + 1 {
             self.tried += 1;
             match effect {
                 Some(true) => self.left.push((separator, 0)),
@@ -92,16 +98,16 @@ impl Course {
         if self.void >= VOID_LIMIT || self.own > separate.times as usize {
             return NextStep::Done(Conclusion::Impossible);
         }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most a dozen"
+        )]
+        let checks = (CHECKS / separate.rate.max(0.1)).ceil() as u32;
+        let checks = checks.clamp(1, MOST_CHECKS);
         // A separator that leaves the effect is enough, unless it is its own: then those that take it away are
         // cleaners.
         if let Some((separator, passed)) = self.left.first() {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "at most a dozen"
-            )]
-            let checks = (CHECKS / separate.rate.max(0.1)).ceil() as u32;
-            let checks = checks.clamp(1, MOST_CHECKS);
             if *passed >= checks {
                 let count = Count {
                     failures: self.count.failures + u64::from(!separate.passes),
@@ -119,7 +125,14 @@ impl Course {
             .collect();
         let left = u64::from(separate.times).saturating_sub(self.count.trials);
         if left == 0 {
-            return NextStep::Done(Conclusion::Adjacent(self.count));
+            // The suite may have changed: where the group has no effect any more, separators say nothing.
+            return if self.shown_directly > 0 {
+                NextStep::Done(Conclusion::Adjacent(self.count))
+            } else if self.direct >= checks {
+                NextStep::Done(Conclusion::Impossible)
+            } else {
+                NextStep::Try(vec![about.probe(&separate.group)])
+            };
         }
         if pool.is_empty() {
             return NextStep::Done(Conclusion::Impossible);

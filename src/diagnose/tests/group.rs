@@ -5,7 +5,7 @@ use crate::{
     diagnose::{
         chance::Coins,
         question::{Conclusion, Inquiry, NextStep, Ranking, View},
-        setup::{Certify, Opening, Search, Setup, Stand, Treatment},
+        setup::{Certify, Opening, Search, Separate, Setup, Stand, Treatment},
     },
     model::{Answer, Arm, Count, Probe, Question, QuestionId, Reply},
     plan::MasterSeed,
@@ -108,4 +108,30 @@ fn group_of_which_any_two_tests_do_the_same_is_only_an_amount() {
         matches!(conclusion, Conclusion::OnlyAmount(_)),
         "{conclusion:?}"
     );
+}
+
+#[test]
+fn what_separators_take_away_must_still_be_there_without_them() {
+    let separate = || {
+        let separate = Separate {
+            group: vec![3],
+            pool: (10..TESTS).collect(),
+            times: 16,
+            rate: 0.98,
+            passes: false,
+        };
+        let opening = Opening {
+            seen: Count::default(),
+            setup: Setup::Separate(separate),
+        };
+        Inquiry::new(QuestionId(2), VICTIM, Question::Separate, false, opening)
+    };
+    let (conclusion, probes) = run(separate(), |before| before.ends_with(&[3, VICTIM]));
+    let Conclusion::Adjacent(count) = conclusion else {
+        panic!("it acts directly before the victim: {conclusion:?}");
+    };
+    assert_eq!((count.trials, probes.len()), (16, 17));
+    let (conclusion, probes) = run(separate(), |_| false);
+    assert_eq!(conclusion, Conclusion::Impossible, "it was mended");
+    assert_eq!(probes.len(), 16 + 4);
 }
