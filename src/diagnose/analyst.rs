@@ -1,6 +1,9 @@
 //! The analyst: takes observations and answers, gives batches of probes and flags.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +17,6 @@ use super::{
     question::{Conclusion, Inquiry, NextStep, View},
     ranking::Source,
     setup::{Opening, Search, Setup},
-    strays::Strays,
     systemic,
 };
 use crate::{
@@ -431,7 +433,7 @@ impl Analyst {
     /// never failed.
     #[must_use]
     pub fn passive_ln_e(&self, test: u32) -> f64 {
-        if self.ledger.suspects().binary_search(&test).is_ok() {
+        if self.ledger.is_in_question(test) {
             self.ledger.passive_ln_e(test)
         } else {
             0.0
@@ -443,7 +445,7 @@ impl Analyst {
     pub fn standing(&self, test: u32) -> Standing {
         let nothing = Case::default();
         let case = self.cases.get(&test).map_or(&nothing, |desk| &desk.case);
-        let suspect = self.ledger.suspects().binary_search(&test).is_ok();
+        let suspect = self.ledger.is_in_question(test);
         Standing {
             soak: self.ledger.soak(test),
             alone: case.alone,
@@ -499,7 +501,7 @@ impl Analyst {
         let known = self.cases.get(&victim).is_some_and(|desk| {
             desk.looked && (desk.pressed || desk.case.open.is_some() || desk.plan.is_some())
         });
-        if !known && self.ledger.suspects().binary_search(&victim).is_ok() {
+        if !known && self.ledger.is_in_question(victim) {
             self.look(victim);
         }
     }
@@ -540,29 +542,22 @@ impl Analyst {
             victim,
             case,
             soak: self.soak(victim),
-            strays: self.strays(victim),
+            strays: OnceCell::new(),
+            patience: self.patience,
             pressing: self.pressing,
         }
+    }
+
+    /// Do all failures of a test wait for the replay of a burst?
+    #[cfg(test)]
+    pub(super) fn waits_for_replay(&self, test: u32) -> bool {
+        self.ledger.is_waiting(test)
     }
 
     /// Is there nothing to be asked about a test itself?
     fn is_idle(&self, victim: u32) -> bool {
         let desk = self.cases.get(&victim);
         desk.is_none_or(|desk| desk.case.open.is_none() && desk.plan.is_none())
-    }
-
-    /// How often failures come to other tests than this one for no reason of their own.
-    fn strays(&self, victim: u32) -> Strays {
-        let mut quiet = self.ledger.all_trials();
-        let mut others = Vec::new();
-        for test in self.ledger.suspects() {
-            let soak = self.ledger.soak(test);
-            quiet = quiet.saturating_sub(soak.trials);
-            if test != victim {
-                others.push(soak);
-            }
-        }
-        Strays::learn(&others, quiet, self.ledger.held_of_a_few())
     }
 
     /// Decides what to ask next about a test with no open question.
@@ -588,7 +583,7 @@ impl Analyst {
 
     /// Says again what is claimed about a test; returns the claim when it says something else than before.
     fn refresh(&mut self, victim: u32) -> Option<Flag> {
-        if self.ledger.suspects().binary_search(&victim).is_err() {
+        if !self.ledger.is_in_question(victim) {
             return None;
         }
         let desk = self.cases.get(&victim)?;
@@ -832,7 +827,7 @@ impl Analyst {
 
     /// Explanations of a test's failures with their probabilities, in plain words.
     fn explanations(&self, test: u32) -> Vec<(String, f64)> {
-        if self.ledger.suspects().binary_search(&test).is_err() {
+        if !self.ledger.is_in_question(test) {
             return Vec::new();
         }
         let nothing = Case::default();

@@ -10,19 +10,21 @@ mod coin;
 mod group;
 mod order;
 
+use std::cell::OnceCell;
+
 use super::{
     analyst::Policy,
     case::Case,
     ledger::{Active, Evidence, Family, Ledger, Posterior},
     observation::{Levels, Universe},
-    question::{Conclusion, Inquiry},
+    question::{Conclusion, Inquiry, Ranking},
     ranking,
     setup::{Alone, Certify, Opening, Replay, Search, Setup, Stand, Treatment, Wanted},
     strays::Strays,
 };
 use crate::{
     model::{Count, Question},
-    stats::{BlocksOpening, Cell, Direction, Kind, Tables},
+    stats::{BlocksOpening, Cell, Direction, Kind, Tables, special::real},
 };
 
 pub(crate) use coin::FACT;
@@ -33,10 +35,13 @@ pub(crate) const FIRST_ALONE: u32 = 4;
 const CERTIFICATE: f64 = 24.0;
 /// Probes from which a search is no short one.
 const THOROUGH: u32 = 60;
-/// Probes of a search before the first reduction, beside two for each halving of what is open.
+/// Probes of a search before the first reduction, and for each halving of what is open: a cause that is sure takes two.
 const SHORT: f64 = 12.0;
+const RUNS_PER_HALVING: f64 = 6.0;
+/// One failure more for so many is news: a cheap search is repeated then.
+const NEWS: u64 = 4;
 /// Executions that a short search may take for each candidate that is open, if the cause is sure, and beside those.
-const EXECUTIONS_PER_OPEN: f64 = 4.0;
+const EXECUTIONS_PER_OPEN: f64 = 2.0;
 const FEW_EXECUTIONS: u64 = 60;
 /// Times as many for a cleaner, of which each polluter that does not always act hides half.
 const SHORT_FOR_CLEANER: f64 = 3.0;
@@ -48,10 +53,15 @@ const SELDOM: f64 = 0.25;
 const CHEAP: f64 = 50.0;
 /// Certifications that may fail before a test waits until its data have doubled.
 const ATTEMPTS: usize = 3;
+/// Certified groups any of which suffices, from which on further ones are counted only.
+const ALTERNATIVES: usize = 5;
 /// Tests that may be needed together; of more, chance kept most.
 const LARGEST_GROUP: usize = 6;
 /// Blocks that a certification may spend.
 const BLOCKS: u32 = 120;
+
+/// Probability that failures that came together once come of their order.
+const ONE_ORDER: f64 = 0.02;
 
 /// A question to open.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,7 +119,9 @@ pub(crate) struct Facts<'a> {
     /// Ordinary runs and second runs together.
     pub(crate) soak: Count,
     /// How often other tests fail for no reason of their own.
-    pub(crate) strays: Strays,
+    pub(crate) strays: OnceCell<Strays>,
+    /// Seconds that a question may cost by now that more recorded runs would make cheaper.
+    pub(crate) patience: f64,
     /// Is it to be answered now, whatever that costs? More recorded runs are not to be expected.
     pub(crate) pressing: bool,
 }
@@ -141,7 +153,8 @@ impl<'a> Facts<'a> {
 
     /// The order up to a failure once more, where that is to show whether the machine was to blame.
     fn replay(&self) -> Option<Plan> {
-        let (segment, times) = self.ledger.awaited(self.victim)?.replay?;
+        let awaited = self.ledger.awaited(self.victim)?;
+        let (segment, times) = awaited.replay?;
         let (iteration, order, levels) = self.ledger.order_of(segment, self.victim);
         let factors = levels.iter().filter_map(|(factor, level)| {
             let (name, _) = self.settable(*factor)?;
@@ -156,13 +169,35 @@ impl<'a> Facts<'a> {
             times,
         };
         let plan = self.plan(Question::Repeat, false, Setup::Replay(replay), cost);
-        // What fails again elsewhere was no burst.
-        Some(plan.falling(cost))
+        // What fails again elsewhere was no burst, and what never does needs no replay.
+        let chance = if awaited.recurred { 1.0 } else { ONE_ORDER };
+        Some(plan.falling(cost).with_chance(chance))
     }
 
     /// Does what is known of the test depend on a replay that is still to come?
     pub(crate) fn waits_for_replay(&self) -> bool {
         self.ledger.is_waiting(self.victim)
+    }
+
+    /// Is this better asked later?
+    fn can_wait(&self, plan: &Plan) -> bool {
+        !self.pressing && plan.can_wait(self.patience)
+    }
+
+    /// How often failures come to other tests than this one for no reason of their own.
+    pub(crate) fn strays(&self) -> Strays {
+        *self.strays.get_or_init(|| {
+            let mut quiet = self.ledger.all_trials();
+            let mut others = Vec::new();
+            for test in self.ledger.suspects() {
+                let soak = self.ledger.soak(test);
+                quiet = quiet.saturating_sub(soak.trials);
+                if test != self.victim {
+                    others.push(soak);
+                }
+            }
+            Strays::learn(&others, quiet, self.ledger.held_of_a_few())
+        })
     }
 
     /// The evidence of the victim.
@@ -175,7 +210,7 @@ impl<'a> Facts<'a> {
     fn are_strays(&self) -> bool {
         self.evidence().total.trials() >= order::RUNS_BEFORE_ALONE
             && self
-                .strays
+                .strays()
                 .explain(self.ledger.soak(self.victim), self.case.alone)
     }
 
@@ -185,7 +220,7 @@ impl<'a> Facts<'a> {
             failures: left.failed.into(),
             trials: left.trials().into(),
         };
-        self.strays.explain(left, self.case.by_itself())
+        self.strays().explain(left, self.case.by_itself())
     }
 
     /// The share of its recorded runs that fail, smoothed; second runs are not among them.
@@ -247,23 +282,16 @@ impl<'a> Facts<'a> {
         seconds.iter().copied().map(f64::from).sum::<f64>() / count
     }
 
-    /// How many candidates the ranking leaves open. A search halves their mass, so it runs about as many tests.
-    fn left_open(&self, search: &Search<u32>) -> f64 {
-        let ranking = ranking::Source {
+    /// The ranking of a search by all that is known now.
+    fn ranking(&self, search: &Search<u32>) -> Ranking {
+        ranking::Source {
             universe: self.universe,
             ledger: self.ledger,
             tables: self.tables,
             victim: self.victim,
             shots: &self.case.shots,
         }
-        .rank(search);
-        let entropy: f64 = ranking
-            .weights
-            .iter()
-            .filter(|weight| **weight > 0.0)
-            .map(|weight| -weight * weight.ln())
-            .sum();
-        entropy.exp()
+        .rank(search)
     }
 
     /// Probes as counters, for the tournament.
@@ -288,8 +316,15 @@ impl<'a> Facts<'a> {
         self.ledger.posterior(self.victim, &self.active())
     }
 
-    /// A search for one more polluter or state-setter, unless the same search found nothing on like data.
-    fn search(&self, wanted: Wanted, known: Vec<Vec<u32>>, first: Vec<u32>) -> Option<Plan> {
+    /// A search for one more polluter or state-setter, unless the same search found nothing on like data. `chance`:
+    /// the probability that there is one, as far as other explanations leave room for it.
+    fn search(
+        &self,
+        wanted: Wanted,
+        known: Vec<Vec<u32>>,
+        first: Vec<u32>,
+        chance: f64,
+    ) -> Option<Plan> {
         let again = |inquiry: &Inquiry| {
             inquiry.opening.setup.search().is_some_and(|search| {
                 search.wanted == wanted
@@ -298,7 +333,8 @@ impl<'a> Facts<'a> {
                     && inquiry.conclusion == Some(Conclusion::NotFound)
             })
         };
-        if self.failed_attempts(wanted) >= ATTEMPTS {
+        let named_enough = wanted != Wanted::Cleaner && known.len() >= ALTERNATIVES;
+        if named_enough || self.failed_attempts(wanted) >= ATTEMPTS {
             return None;
         }
         let reduced = self.was_reduced(wanted == Wanted::Setter);
@@ -310,12 +346,16 @@ impl<'a> Facts<'a> {
                 .is_some_and(|search| search.runs < THOROUGH);
             !(reduced && was_short && wanted != Wanted::Cleaner)
         });
-        if last.is_some_and(|last| !Case::is_old(last, self.soak)) {
-            return None;
-        }
+        let soon = last.is_some_and(|last| !Case::is_old(last, self.soak));
         // Passes alone make the same search cheaper, but say little new about who it is.
         let no_news =
             last.is_some_and(|last| self.soak.failures < 2 * last.opening.seen.failures.max(1));
+        let has_news = last.is_some_and(|last| {
+            NEWS * self.soak.failures >= (NEWS + 1) * last.opening.seen.failures.max(NEWS)
+        });
+        if soon && !has_news {
+            return None;
+        }
         let first = if first.is_empty() && wanted == Wanted::Polluter {
             self.notorious_first()
         } else {
@@ -327,6 +367,8 @@ impl<'a> Facts<'a> {
             3..=5 => (120, 2),
             _ => (250, 3),
         };
+        // Whatever is known already, one more of the kind is worth less.
+        let groups = known.len();
         let mut search = Search {
             wanted,
             known,
@@ -335,15 +377,16 @@ impl<'a> Facts<'a> {
             // A sure polluter is found within as many as ran before one failure; the rest is for noise.
             executions: share * tests as u64 + 200,
         };
-        let left_open = self.left_open(&search);
-        if no_news && left_open > CHEAP {
+        let ranking = self.ranking(&search);
+        let left_open = left_open(&ranking);
+        if (no_news || soon) && left_open > CHEAP {
             return None;
         }
         // A single one that is sure shows soon; otherwise several may be needed together: a failing order will tell.
         if wanted == Wanted::Cleaner {
             search.runs = at_most(SHORT_FOR_CLEANER * (SHORT / 2.0 + left_open.log2()), runs);
         } else if !reduced {
-            let cap = SHORT + 4.0 * left_open.log2();
+            let cap = SHORT + RUNS_PER_HALVING * left_open.log2();
             let rate = if left_open <= ONE_OF_FEW {
                 self.rate_after_best(wanted).clamp(SELDOM, 1.0)
             } else {
@@ -354,10 +397,15 @@ impl<'a> Facts<'a> {
             let executions = u64::from(executions) + FEW_EXECUTIONS;
             search.executions = search.executions.min(executions);
         }
-        let falls = left_open * self.mean_seconds();
+        // A search halves the mass, so it runs about as many tests as are open for each of several alike; more where
+        // there is nothing to be found.
+        let chance = chance.min(ranking.family) / (1.0 + real(groups as u64));
+        let executions =
+            left_open / ranking.count.max(1.0) * (chance + (1.0 - chance) * EXECUTIONS_PER_OPEN);
+        let falls = executions * self.mean_seconds();
         let cost = falls + CERTIFICATE * self.cost_of(&[]);
         let plan = self.plan(Question::Search, false, Setup::Search(search), cost);
-        Some(plan.falling(falls))
+        Some(plan.falling(falls).with_chance(chance))
     }
 
     /// How often recorded runs showed the effect where the likeliest cause had run.
@@ -507,6 +555,13 @@ impl<'a> Facts<'a> {
             .settable
             .then_some((&domain.name[..], &domain.levels))
     }
+}
+
+/// How many candidates a ranking leaves open.
+fn left_open(ranking: &Ranking) -> f64 {
+    let weights = ranking.weights.iter().filter(|weight| **weight > 0.0);
+    let entropy: f64 = weights.map(|weight| -weight * weight.ln()).sum();
+    entropy.exp()
 }
 
 /// Probability of a family.

@@ -48,20 +48,33 @@ fn event(bursts: &[Burst]) -> Event {
         last.map_or(0, |burst| burst.iteration),
     );
     let containers = bursts.len();
+    let mut said = vec![format!(
+        "{containers} container{} failed {} tests together between iterations {first} and {last}; these failures count for no test",
+        if containers == 1 { "" } else { "s" },
+        soak.failures
+    )];
+    if replays > 0 {
+        said.push(format!(
+            "not the orders: run again in fresh containers the tests passed {replays} times"
+        ));
+    }
+    let quiet = bursts.iter().filter(|burst| burst.replays == 0).count();
+    if quiet > 0 {
+        let of = if quiet == containers && containers == 1 {
+            "after it".to_owned()
+        } else {
+            format!("after {quiet} of them")
+        };
+        said.push(format!(
+            "not the orders: in the {} iterations {of}, the tests did not fail together again",
+            Burst::QUIET
+        ));
+    }
     Event {
         flag: Flag {
             soak,
             since_iteration: Some(first),
-            ruled_out: vec![
-                format!(
-                    "{containers} container{} failed {} tests together between iterations {first} and {last}; these failures count for no test",
-                    if containers == 1 { "" } else { "s" },
-                    soak.failures
-                ),
-                format!(
-                    "not the orders: run again in fresh containers the tests passed {replays} times"
-                ),
-            ],
+            ruled_out: said,
             ..blank()
         },
         segments: bursts.iter().map(|burst| burst.segment).collect(),

@@ -204,7 +204,7 @@ impl Facts<'_> {
     /// How many more failures alone make failing alone a fact.
     pub(crate) fn missing_failures(&self) -> u64 {
         let alone = self.case.alone;
-        let missing = self.strays.missing(self.ledger.soak(self.victim), alone);
+        let missing = self.strays().missing(self.ledger.soak(self.victim), alone);
         let often = alone.failures * RARELY >= alone.trials;
         let seen = alone.failures + u64::from(self.evidence_of_victim().total.failed);
         let surely = if often {
@@ -613,7 +613,7 @@ impl Facts<'_> {
             return "not looked at yet: it waits for probes".to_owned();
         }
         let soak = self.ledger.soak(self.victim);
-        if self.case.alone.failures > 0 && self.strays.explain(soak, self.case.alone) {
+        if self.case.alone.failures > 0 && self.strays().explain(soak, self.case.alone) {
             return "fails no more often than tests of this suite do for no reason of their own: containers are shaky"
                 .to_owned();
         }

@@ -211,7 +211,7 @@ impl Facts<'_> {
                 return certified;
             }
         }
-        self.search(Wanted::Cleaner, known, Vec::new())
+        self.search(Wanted::Cleaner, known, Vec::new(), 1.0)
     }
 
     /// Does a cleaner fit the recorded passes after the group better than chance, where no known cleaner explains them?

@@ -38,7 +38,7 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         {
             return Some(plan);
         }
-        if let Some(plan) = facts.search(Wanted::Setter, setters.clone(), Vec::new()) {
+        if let Some(plan) = facts.search(Wanted::Setter, setters.clone(), Vec::new(), 1.0) {
             return Some(plan);
         }
         if let Some(plan) = facts.reduce(&residual, true, setters.len(), 1.0) {

@@ -28,7 +28,7 @@ const TIMES: u32 = 4;
 /// Probability from which a polluter on top of a background is searched for.
 const SEARCH_FROM: f64 = 0.5;
 /// Probability from which a level is tried.
-const LEVEL_FROM: f64 = 0.05;
+const LEVEL_FROM: f64 = 0.15;
 
 /// An experiment that follows from the ranking.
 type Cause = fn(&Facts<'_>, &Posterior) -> Option<Plan>;
@@ -63,7 +63,7 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
     }
     if facts.missing_failures() > 0 {
         let soak = facts.ledger.soak(facts.victim);
-        let most = if facts.strays.explain(soak, facts.case.alone) {
+        let most = if facts.strays().explain(soak, facts.case.alone) {
             MOST_OF_STRAYS
         } else {
             MOST
@@ -117,13 +117,14 @@ fn worse_after(facts: &Facts<'_>) -> Option<Plan> {
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     if polluters.is_empty() && predecessor > SEARCH_FROM {
-        return facts.search(Wanted::Polluter, polluters, Vec::new());
+        return facts.search(Wanted::Polluter, polluters, Vec::new(), predecessor);
     }
     if polluters.is_empty() && share(&posterior, Family::Setter) > SEARCH_FROM {
         return facts.search(
             Wanted::Setter,
             facts.case.groups(Role::StateSetter),
             Vec::new(),
+            1.0,
         );
     }
     facts.follow_up(Role::Polluter)

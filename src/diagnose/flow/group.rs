@@ -1,6 +1,6 @@
 //! Groups that are needed together: the smallest part of a failing order, where no single test explains it.
 
-use super::{ATTEMPTS, Facts, Plan};
+use super::{ALTERNATIVES, ATTEMPTS, Facts, Plan};
 use crate::{
     diagnose::{
         ledger::{Evidence, Family},
@@ -78,7 +78,7 @@ impl Facts<'_> {
             Wanted::Polluter
         };
         let soon = self.case.last(again).is_some_and(|last| !half_again(last));
-        if soon || self.failed_attempts(wanted) >= ATTEMPTS {
+        if soon || known >= ALTERNATIVES || self.failed_attempts(wanted) >= ATTEMPTS {
             return None;
         }
         let groups = self.case.groups(wanted.role());

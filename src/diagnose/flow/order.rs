@@ -24,6 +24,8 @@ const GROUP_FROM: f64 = 0.9;
 const IN_THE_END: f64 = 0.3;
 /// Probability from which a cheap experiment is worth it.
 const CHEAP_FROM: f64 = 0.05;
+/// The same for a level, which takes hundreds of runs where it is not the cause.
+const LEVEL_FROM: f64 = 0.15;
 /// Probability of "nothing" from which longer isolation comes first.
 const NOTHING_FROM: f64 = 0.2;
 /// Runs alone in order to see whether it fails alone at its usual rate, at most.
@@ -33,6 +35,8 @@ const ALONE_IN_THE_END: u32 = 500;
 const IN_THE_END_ALONE: f64 = 5.0;
 /// An experiment with a handful of tests is tried before one with hundreds that is so much likelier to explain.
 const WORTH_OF_CHEAP: f64 = 3.0;
+/// Failures that certified polluters leave before more of them are searched for: any test has one now and then.
+const LEFT: u32 = 2;
 /// Failures that its rate without certified polluters would bring before more polluters are searched for.
 const GLANCE: f64 = 3.0;
 /// Failures that its rate without certified polluters would bring before it is believed not to fail by itself.
@@ -46,13 +50,13 @@ const PREDECESSORS: usize = 8;
 /// Up to this number of tests before it, the other arm of a position has none.
 const FEW: u32 = 3;
 /// Beyond it, what part of the number: well below wherever it begins.
-const PART_OF_THRESHOLD: u32 = 25;
-/// Runs with few tests, and alone, for each with many.
-const CONTROLS: u32 = 4;
+const PART_OF_THRESHOLD: u32 = 50;
+/// Runs with few tests, and as many alone, for each with many: what is cheapest.
+const CONTROLS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// What fails less often with many tests before it would take too many blocks of so many.
 const LEAST_RATE: f64 = 0.3;
-/// Blocks that a sure position takes, about.
-const BLOCKS_OF_MANY: f64 = 4.0;
+/// Times as many blocks as it takes when all goes well that a position may spend.
+const LIMIT_OF_MANY: f64 = 3.0;
 /// Blocks that a level may spend: two runs of one test each, and some levels only make failing likelier.
 const LEVEL_BLOCKS: u32 = 300;
 /// Blocks of a test twice in one process, over the square of the rate: where a doubled run failed, and where none told.
@@ -60,6 +64,8 @@ const BLOCKS_OF_SEEN: f64 = 30.0;
 const BLOCKS_OF_UNSEEN: f64 = 12.0;
 /// Blocks with a neighbour elsewhere, over the square of the rate that recorded runs suggest: a guess in vain ends soon.
 const BLOCKS_BESIDE: f64 = 20.0;
+/// Probability of a neighbour elsewhere from which it is tried also where the failures may be strays.
+const DISTURBED_FROM: f64 = 0.5;
 /// Suspects that fillers leave out.
 const AVOID: usize = 40;
 
@@ -89,7 +95,7 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         let plan = facts
             .by_itself(&residual, GLANCE, ALONE_FIRST)
             .or_else(|| {
-                (!facts.are_strays_left(residual.total))
+                (residual.total.failed >= LEFT && !facts.are_strays_left(residual.total))
                     .then(|| hypotheses(facts, &residual, &polluters))
                     .flatten()
             })
@@ -238,7 +244,9 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
             return Some(plan);
         }
         if facts.are_strays() {
-            return facts.directly_before();
+            let disturbed = share(&posterior, Family::Overlap) > DISTURBED_FROM;
+            let beside = || disturbed.then(|| beside(facts, &posterior)).flatten();
+            return facts.directly_before().or_else(beside);
         }
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
@@ -260,36 +268,36 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
         Idea::Search | Idea::Reduce | Idea::Amount => *share,
     };
     ideas.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
-    ideas
-        .into_iter()
-        .find_map(|(share, idea)| match idea {
-            Idea::Search if share >= SEARCH_FROM => facts
-                .search(Wanted::Polluter, polluters.to_vec(), Vec::new())
-                .map(|plan| plan.with_chance(share)),
-            Idea::Reduce if share >= SEARCH_FROM => {
-                reduce_searched(facts, evidence, polluters, share)
-            }
-            Idea::Adjacent if share >= CHEAP_FROM => {
-                let best = posterior.best.adjacent?;
-                facts.search(Wanted::Polluter, polluters.to_vec(), vec![best])
-            }
-            Idea::Level if share >= CHEAP_FROM => level(facts, &posterior),
-            Idea::Beside if share >= CHEAP_FROM => beside(facts, &posterior),
-            Idea::Amount => {
-                let threshold = posterior.best.position?;
-                let soon = threshold <= FEW || facts.pressing;
-                let from = if soon { AMOUNT_FROM } else { DEAR_AMOUNT_FROM };
-                (share >= from).then(|| many(facts, threshold))?
-            }
-            Idea::Alone if share >= NOTHING_FROM => longer_alone(facts, evidence),
-            Idea::Search
-            | Idea::Reduce
-            | Idea::Adjacent
-            | Idea::Level
-            | Idea::Beside
-            | Idea::Alone => None,
-        })
-        .or_else(|| last_resorts(facts, evidence, polluters))
+    let mut plans = ideas.into_iter().filter_map(|(share, idea)| match idea {
+        Idea::Search if share >= SEARCH_FROM => {
+            facts.search(Wanted::Polluter, polluters.to_vec(), Vec::new(), share)
+        }
+        Idea::Reduce if share >= SEARCH_FROM => reduce_searched(facts, evidence, polluters, share),
+        Idea::Adjacent if share >= CHEAP_FROM => {
+            let best = posterior.best.adjacent?;
+            facts.search(Wanted::Polluter, polluters.to_vec(), vec![best], 1.0)
+        }
+        Idea::Level if share >= LEVEL_FROM => level(facts, &posterior),
+        Idea::Beside if share >= CHEAP_FROM => beside(facts, &posterior),
+        Idea::Amount => {
+            let threshold = posterior.best.position?;
+            let soon = threshold <= FEW || facts.pressing;
+            let from = if soon { AMOUNT_FROM } else { DEAR_AMOUNT_FROM };
+            (share >= from).then(|| many(facts, threshold))?
+        }
+        Idea::Alone if share >= NOTHING_FROM => longer_alone(facts, evidence),
+        Idea::Search | Idea::Reduce | Idea::Adjacent | Idea::Level | Idea::Beside | Idea::Alone => {
+            None
+        }
+    });
+    let Some(first) = plans.next() else {
+        return last_resorts(facts, evidence, polluters);
+    };
+    if !facts.can_wait(&first) {
+        return Some(first);
+    }
+    // What need not wait for more recorded runs goes first.
+    plans.find(|plan| !facts.can_wait(plan)).or(Some(first))
 }
 
 /// A search runs hundreds of tests: where nobody may be to blame, first see whether it fails alone.
@@ -322,7 +330,7 @@ fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) 
     let direct = direct(facts, evidence);
     let pairs = |first: Vec<u32>| {
         (!first.is_empty() && !few_failures)
-            .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first))
+            .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first, 1.0))
             .flatten()
     };
     pairs(direct)
@@ -402,7 +410,10 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     if threshold > FEW && !facts.position_leads() {
         let posterior = facts.posterior();
         let group = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
-        return facts.reduce(facts.evidence(), false, 0, group);
+        let worth_it = group >= SEARCH_FROM || facts.pressing;
+        return worth_it
+            .then(|| facts.reduce(facts.evidence(), false, 0, group))
+            .flatten();
     }
     let spare = present.saturating_sub(wanted as usize + 1).min(AVOID);
     avoid.extend(ranked.iter().take(spare).map(|(_, test)| *test));
@@ -413,20 +424,24 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     if many < threshold || many == 0 {
         return None;
     }
+    let high = high_rate(facts, threshold);
+    if threshold > FEW && high < LEAST_RATE {
+        return None;
+    }
     let few = if threshold <= FEW {
         0
     } else {
         (threshold / PART_OF_THRESHOLD).max(1)
     };
-    let controls = if threshold <= FEW { 1 } else { CONTROLS };
-    let high = high_rate(facts, threshold);
-    if controls > 1 && high < LEAST_RATE {
-        return None;
-    }
-    let mean = facts.mean_seconds();
-    let fillers = f64::from(many + controls * few) * mean;
-    let runs = f64::from(1 + 2 * controls) * facts.cost_of(&[]);
-    let cost = BLOCKS_OF_MANY / (high * high) * (fillers + runs);
+    let cost_of = |controls: u32| {
+        let fillers = f64::from(many + controls * few) * facts.mean_seconds();
+        let runs = f64::from(1 + 2 * controls) * facts.cost_of(&[]);
+        blocks_of_many(high, controls) * (fillers + runs)
+    };
+    let cheaper = |a: &u32, b: &u32| cost_of(*a).total_cmp(&cost_of(*b));
+    let controls = CONTROLS.into_iter().min_by(cheaper).unwrap_or(1);
+    let controls = if threshold <= FEW { 1 } else { controls };
+    let cost = cost_of(controls);
     Some(facts.plan(
         Question::Position,
         true,
@@ -437,30 +452,34 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
             decoys: Stand::ForAll,
             // Many fillers may hold a group by chance: what they do must be as sure as in the recorded runs.
             blocks: BlocksOpening {
-                limit: at_most(12.0 / (high * high), BLOCKS),
+                limit: at_most(LIMIT_OF_MANY * blocks_of_many(high, controls), BLOCKS),
                 controls,
-                ..facts.blocks(Kind::ThreeArm, Direction::Fails, high, 0.03)
+                ..facts.blocks(Kind::ThreeArm, Direction::Fails, high, 0.01)
             },
         }),
         cost,
     ))
 }
 
-/// How many fillers make it fail, if their number decides: as many as ran before it in all but the earliest of its
-/// failures. With more, fillers would hold any group as well.
+/// Blocks that a position takes, about, when it shows at rate `high` and never in so many controls of each kind: 1,000
+/// over the e-value of a block that bets on these rates against the same one in all arms.
+fn blocks_of_many(high: f64, controls: u32) -> f64 {
+    let controls = f64::from(controls);
+    let pooled = high / (1.0 + controls);
+    let growth = high * (high / pooled).ln() + (1.0 - high) * ((1.0 - high) / (1.0 - pooled)).ln()
+        - controls * (-pooled).ln_1p();
+    (1000_f64.ln() / growth).max(1.0) + 0.5
+}
+
+/// How many fillers make it fail, if their number decides: as many as ran before its earliest failure, and somewhat
+/// more than seem to be needed, since that may have been a stray one. With more, fillers would hold any group as well.
 fn enough(facts: &Facts<'_>, threshold: u32) -> u32 {
     if threshold <= FEW {
         return threshold;
     }
-    let runs = &facts.evidence().runs;
-    let mut ranks: Vec<u32> = runs
-        .iter()
-        .filter(|run| run.failed)
-        .map(|run| run.rank)
-        .collect();
-    ranks.sort_unstable();
-    let early = ranks.get(ranks.len() / 5).copied().unwrap_or(0);
-    early.max(threshold + threshold / 8 + 5)
+    let failures = facts.evidence().runs.iter().filter(|run| run.failed);
+    let earliest = failures.map(|run| run.rank).min().unwrap_or(0);
+    earliest.max(threshold + threshold / 8 + 5)
 }
 
 /// The rate of failing among recorded runs with at least this many tests before.

@@ -1,5 +1,5 @@
 //! Failures that come in bursts are set aside as those of the infrastructure, once the same orders, run again, did not
-//! show them, and until they recur.
+//! show them, or once the tests did not fail together again for many iterations; and until they recur.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +69,8 @@ pub(super) struct Filter {
     per_test: BTreeMap<u32, u32>,
     /// What running their orders again showed.
     replays: Replays,
+    /// Per segment: did its tests fail again in the iterations around it? Kept once those are all recorded.
+    recurred: BTreeMap<u32, bool>,
     /// Tests whose failures have an explanation of their own.
     explained: BTreeSet<u32>,
     /// Tests whose failures wait for the replay of a burst.
@@ -92,6 +94,12 @@ pub(super) struct Change {
     pub(super) held: bool,
 }
 
+impl Burst {
+    /// Iterations in which the tests of a burst did not fail together again that show as much as replays: a single
+    /// polluter, of those that show in one iteration of ten, stays silent so long once in 200 times.
+    pub(crate) const QUIET: u64 = 50;
+}
+
 impl Filter {
     /// Notes a new segment.
     pub(super) fn notice(&mut self, number: u32, segment: &Segment) {
@@ -105,6 +113,11 @@ impl Filter {
         self.held
             .get(&segment)
             .is_some_and(|tests| tests.binary_search(&test).is_ok())
+    }
+
+    /// Are failures of this segment set aside?
+    pub(super) fn is_burst(&self, segment: u32) -> bool {
+        self.held.contains_key(&segment)
     }
 
     /// Returns how many failures of `test` are set aside.
@@ -137,7 +150,8 @@ impl Filter {
     /// Twice: first by all failures, so that a polluter with many victims is let go once it strikes again; then
     /// without what the first look set aside, since one burst raises the rates that hide the next.
     ///
-    /// Counts only propose: failures are set aside once replays showed none of them, and count until then.
+    /// Counts only propose: failures are set aside once replays showed none of them, or the iterations around them did
+    /// not, and count until then.
     pub(super) fn judge(&mut self, history: &[Segment], totals: &Totals<'_>) -> Vec<Change> {
         let first = self.look(history, totals, &BTreeMap::new());
         let aside = first
@@ -156,7 +170,9 @@ impl Filter {
         self.awaited.clear();
         for (number, crowd) in crowds {
             let segment = &history[number as usize];
-            if self.replays.acquit(segment) {
+            let recurred = self.recurred(history, number, &crowd.odd, totals.iterations);
+            let quiet = !recurred && is_past(segment, totals.iterations);
+            if quiet || self.replays.acquit(segment) {
                 held.insert(number, crowd.aside);
             } else if let Some(next) = self.replays.next(segment, &crowd.odd, totals.present) {
                 for test in crowd.aside {
@@ -164,6 +180,7 @@ impl Filter {
                     awaited.failures += 1;
                     if test == next.0 && awaited.replay.is_none() {
                         awaited.replay = Some((number, next.1));
+                        awaited.recurred = recurred;
                     }
                 }
             }
@@ -185,6 +202,34 @@ impl Filter {
         self.per_test = per_test(&held);
         self.held = held;
         changes
+    }
+
+    /// Did at least half of the odd tests of a segment fail in another one of the iterations around it, and two of
+    /// them together? Those of one polluter come back together; those of bursts, one by one at best, or together with
+    /// others.
+    fn recurred(&mut self, history: &[Segment], number: u32, odd: &[u32], iterations: u64) -> bool {
+        if let Some(known) = self.recurred.get(&number) {
+            return *known;
+        }
+        let segment = &history[number as usize];
+        let near = |other: &&Segment| other.iteration.abs_diff(segment.iteration) <= Burst::QUIET;
+        let (before, rest) = history.split_at(number as usize);
+        let before = before.iter().rev().take_while(near);
+        let mut again: Vec<u32> = Vec::new();
+        let mut together = false;
+        for other in before.chain(rest[1..].iter().take_while(near)) {
+            let failed = other.failed.iter().copied();
+            let known = again.len();
+            again.extend(failed.filter(|test| odd.binary_search(test).is_ok()));
+            together |= again.len() >= known + 2;
+        }
+        again.sort_unstable();
+        again.dedup();
+        let recurred = together && 2 * again.len() >= odd.len();
+        if is_past(segment, iterations) {
+            self.recurred.insert(number, recurred);
+        }
+        recurred
     }
 
     fn look(
@@ -258,6 +303,11 @@ impl Filter {
         };
         self.held.iter().map(burst).collect()
     }
+}
+
+/// Are all iterations recorded that tell whether a burst comes back?
+fn is_past(segment: &Segment, iterations: u64) -> bool {
+    iterations > segment.iteration + Burst::QUIET
 }
 
 fn per_test(held: &BTreeMap<u32, Vec<u32>>) -> BTreeMap<u32, u32> {

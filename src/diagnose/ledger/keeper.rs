@@ -258,6 +258,11 @@ impl Ledger {
         known.filter(|test| self.is_suspect(*test)).collect()
     }
 
+    /// Did this test fail, and not by infrastructure?
+    pub(crate) fn is_in_question(&self, test: u32) -> bool {
+        self.suspects.contains_key(&test) && self.is_suspect(test)
+    }
+
     /// Returns the failures of a test among its first trials, infrastructure left out of both.
     pub(crate) fn soak(&self, test: u32) -> Count {
         let held = self.filter.held_of(test);
@@ -349,14 +354,17 @@ impl Ledger {
         self.listed.iter().any(|listed| !listed)
     }
 
-    /// Returns the evidence of the runs that none of `groups` precedes completely, in whatever order.
+    /// Returns the evidence of the runs that none of `groups` precedes completely, in whatever order. Failures among
+    /// those of a burst are left out: `groups` explain others of the test, and the burst explains these.
     pub(crate) fn residual(&self, victim: u32, groups: &[Vec<u32>]) -> Evidence {
         let mut evidence = Evidence::of(self.modules.len());
         for run in self.runs(victim) {
             let segment = self.segment_of(run);
-            if !groups
-                .iter()
-                .any(|group| precedes(segment, run, group).is_some())
+            let of_burst = run.failed && self.filter.is_burst(run.segment);
+            if !of_burst
+                && !groups
+                    .iter()
+                    .any(|group| precedes(segment, run, group).is_some())
             {
                 evidence.put(segment, run.clone(), &self.listed);
             }

@@ -24,6 +24,8 @@ pub(crate) struct Awaited {
     /// The segment (its number in the history) whose order up to this test is to be run again next, and how often.
     /// `None` while the replay of another test of the burst decides.
     pub(crate) replay: Option<(u32, u32)>,
+    /// Did any test of that burst fail in another run too?
+    pub(crate) recurred: bool,
 }
 
 /// What replays showed, by iteration and the test that had failed in it. An entry without a run is a replay that
