@@ -410,10 +410,14 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     if threshold > FEW && !facts.position_leads() {
         let posterior = facts.posterior();
         let group = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
-        let worth_it = group >= SEARCH_FROM || facts.pressing;
-        return worth_it
-            .then(|| facts.reduce(facts.evidence(), false, 0, group))
-            .flatten();
+        // Fillers drawn anew seldom hold a group that is needed together, where they are far from all tests.
+        let total = u32::try_from(present).unwrap_or(u32::MAX);
+        let tells = facts.pressing && wanted <= total / 2;
+        if !tells {
+            return (group >= SEARCH_FROM)
+                .then(|| facts.reduce(facts.evidence(), false, 0, group))
+                .flatten();
+        }
     }
     let spare = present.saturating_sub(wanted as usize + 1).min(AVOID);
     avoid.extend(ranked.iter().take(spare).map(|(_, test)| *test));
