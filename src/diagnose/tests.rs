@@ -102,6 +102,20 @@ fn a_coin_is_nod_and_names_nobody() {
 }
 
 #[test]
+fn a_coin_is_repeated_as_often_as_all_its_runs_call_for_not_as_a_few_alone_do() {
+    // Runs alone end with the failures that they are to show: now and then those come early.
+    let mut recorded_ones_count = 0;
+    let coins: [Rule; 4] = [|_| 0.15, |_| 0.12, |_| 0.1, |_| 0.08];
+    for coin in coins {
+        let flag = verdict_of(coin, 120);
+        let (alone, seen) = (flag.alone, flag.recipe.expect("it fails alone").seen);
+        assert!(seen.failures * alone.trials <= alone.failures * seen.trials);
+        recorded_ones_count += u32::from(seen.trials > alone.trials);
+    }
+    assert!(recorded_ones_count > 0);
+}
+
+#[test]
 fn a_level_of_a_factor_is_certified() {
     let flag = verdict_of(|scene| if scene.level == "UTC" { 1.0 } else { 0.0 }, 40);
     assert_eq!(flag.verdict, Verdict::Environment, "{flag:?}");

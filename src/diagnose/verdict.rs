@@ -375,7 +375,8 @@ impl Facts<'_> {
                 let (inquiry, blocks) = self.case.certified(Question::Position)?;
                 (failing_order(inquiry)?, blocks.counts.treated)
             }
-            Verdict::OdBrittle | Verdict::Broken | Verdict::Nod => (vec![victim], self.case.alone),
+            Verdict::OdBrittle | Verdict::Broken => (vec![victim], self.case.alone),
+            Verdict::Nod => (vec![victim], self.at_random()),
             Verdict::Infrastructure | Verdict::Undetermined => return None,
         };
         if seen.failures == 0 {
@@ -393,6 +394,17 @@ impl Facts<'_> {
             repeat: repeats.predictive,
             repeat_at_worst: repeats.worst,
         })
+    }
+
+    /// How often a test for whose failures there is no reason fails: runs alone end once they showed enough, so a few
+    /// of them show too many failures. Recorded runs do not choose when to end, and count as well where they show fewer.
+    fn at_random(&self) -> Count {
+        let (alone, soak) = (self.case.alone, self.ledger.soak(self.victim));
+        let all = Count {
+            failures: alone.failures + soak.failures,
+            trials: alone.trials + soak.trials,
+        };
+        if rate(all) < rate(alone) { all } else { alone }
     }
 
     fn name(&self, test: u32) -> TestId {

@@ -96,7 +96,7 @@ pub struct Recipe {
     pub factors: Vec<(String, String)>,
     /// Tests to run beside it in another container, over and over.
     pub beside: Vec<TestId>,
-    /// What it has shown after the trial that led to it.
+    /// What it has shown after the trial that led to it; for a test that fails at random, in recorded runs too.
     pub seen: Count,
     /// Repetitions that fail at least once with 95 % probability.
     pub repeat: u32,
