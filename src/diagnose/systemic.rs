@@ -61,12 +61,13 @@ fn event(bursts: &[Burst]) -> Event {
     let quiet = bursts.iter().filter(|burst| burst.replays == 0).count();
     if quiet > 0 {
         let of = if quiet == containers && containers == 1 {
-            "after it".to_owned()
+            "around it".to_owned()
         } else {
-            format!("after {quiet} of them")
+            format!("around {quiet} of them")
         };
         said.push(format!(
-            "not the orders: in the {} iterations {of}, the tests did not fail together again",
+            "not the orders: in the iterations {of} ({} before, {} after) fewer than half of the tests failed again, or no two of them together",
+            Burst::QUIET,
             Burst::QUIET
         ));
     }

@@ -95,8 +95,8 @@ pub(super) struct Change {
 }
 
 impl Burst {
-    /// Iterations in which the tests of a burst did not fail together again that show as much as replays: a single
-    /// polluter, of those that show in one iteration of ten, stays silent so long once in 200 times.
+    /// Iterations on each side of a burst in which its tests did not come back together that show as much as replays: a
+    /// single polluter, of those that show in one iteration of ten, stays silent so long once in 200 times.
     pub(crate) const QUIET: u64 = 50;
 }
 

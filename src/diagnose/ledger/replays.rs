@@ -24,7 +24,7 @@ pub(crate) struct Awaited {
     /// The segment (its number in the history) whose order up to this test is to be run again next, and how often.
     /// `None` while the replay of another test of the burst decides.
     pub(crate) replay: Option<(u32, u32)>,
-    /// Did any test of that burst fail in another run too?
+    /// Did at least half of the tests of that burst fail again in the iterations around it, two of them together?
     pub(crate) recurred: bool,
 }
 
