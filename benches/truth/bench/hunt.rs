@@ -1,7 +1,7 @@
 //! A hunt on a simulated clock: workers without barriers, the shipped schedule, evidence behind the watermark,
 //! probes as the shipped analyst asks for them, and kills from which it must go on where it was.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use soakhound::diagnose::{Analyst, Batch, FactorDomain, Observation, Policy, Showed, Shown};
 use soakhound::model::{
@@ -93,7 +93,7 @@ pub(crate) struct Found {
     pub(crate) systemic: usize,
     /// Certified flags in the order in which they came, whenever one changed.
     pub(crate) history: BTreeMap<u32, Vec<Certified>>,
-    /// Failures in the soak, infrastructure included.
+    /// Runs in the soak, and failures for reasons of its own: what only the machine caused shows no defect.
     pub(crate) seen: BTreeMap<u32, Count>,
     pub(crate) soak_executions: u64,
     pub(crate) probe_executions: u64,
@@ -139,6 +139,8 @@ struct Segment {
     origin: Origin,
     asked: Vec<u32>,
     trials: Vec<Shown>,
+    /// Places of those that failed only because something was wrong with the container.
+    by_machine: BTreeSet<usize>,
     died_in: Option<u32>,
     worker: u32,
     hour: f32,
@@ -502,6 +504,7 @@ impl<'a> Hunt<'a> {
                 },
                 asked,
                 trials: Vec::with_capacity(left.len()),
+                by_machine: BTreeSet::new(),
                 died_in: None,
                 worker: running.worker as u32,
                 hour: hour(running.end) as f32,
@@ -518,6 +521,9 @@ impl<'a> Hunt<'a> {
                     trial.test,
                     &step,
                 );
+                if step.by_machine {
+                    segment.by_machine.insert(segment.trials.len());
+                }
                 segment.trials.push(Shown {
                     test: trial.test,
                     rep: trial.rep,
@@ -700,7 +706,9 @@ impl<'a> Hunt<'a> {
             }
             match &mut ran.ran {
                 Ran::Shard(segments) => {
-                    segments[exposed.segment].trials[exposed.place].showed = Showed::Failed;
+                    let segment = &mut segments[exposed.segment];
+                    segment.trials[exposed.place].showed = Showed::Failed;
+                    segment.by_machine.remove(&exposed.place);
                 }
                 Ran::Probe(reply) => {
                     if reply.answer == Answer::Passed {
@@ -720,11 +728,15 @@ impl<'a> Hunt<'a> {
     fn advance(&mut self, watch: &mut Watch<'_>) {
         while let Some(closed) = self.closed.remove(&self.first_open) {
             self.first_open += 1;
-            for trial in closed.segments.iter().flat_map(|segment| &segment.trials) {
-                if trial.showed != Showed::Nothing && self.world.defective[trial.test as usize] {
-                    let count = self.found.seen.entry(trial.test).or_default();
-                    count.trials += 1;
-                    count.failures += u64::from(trial.showed == Showed::Failed);
+            for segment in &closed.segments {
+                for (place, trial) in segment.trials.iter().enumerate() {
+                    let showed = trial.showed != Showed::Nothing;
+                    if showed && self.world.defective[trial.test as usize] {
+                        let own = !segment.by_machine.contains(&place);
+                        let count = self.found.seen.entry(trial.test).or_default();
+                        count.trials += 1;
+                        count.failures += u64::from(own && trial.showed == Showed::Failed);
+                    }
                 }
             }
             let world = self.world;

@@ -41,6 +41,8 @@ pub(crate) struct Step {
     pub(crate) seconds: f64,
     /// The process ended in it.
     pub(crate) died: bool,
+    /// It failed only because something was wrong with the container.
+    pub(crate) by_machine: bool,
     /// It would fail at this rate if that neighbour ran at the same time.
     pub(crate) exposed: Option<(u32, f64)>,
 }
@@ -121,6 +123,7 @@ impl Memory {
             showed: Showed::Passed,
             seconds: world.seconds[test as usize] * speed,
             died: false,
+            by_machine: false,
             exposed: None,
         };
         self.enter(world, test, chance);
@@ -137,6 +140,7 @@ impl Memory {
                 Trouble::Shaky => chance.hits(0.03),
             };
             if in_trouble {
+                step.by_machine = step.showed != Showed::Failed;
                 step.showed = Showed::Failed;
             }
         }
