@@ -8,7 +8,7 @@ use super::{
     question::Ranking,
     setup::{Search, Wanted},
 };
-use crate::stats::{self, Cell, Tables, tournament::prior};
+use crate::stats::{self, Cell, Tables, several::Several, special::ln_add, tournament::prior};
 
 /// Passes of a single test before the victim that would come with less than this probability from a polluter
 /// refute it.
@@ -17,6 +17,8 @@ const REFUTED: f64 = 0.05;
 const MASS: f64 = 0.6;
 /// With fewer cleared tests than this, a pool takes in others.
 const FEWEST: usize = 16;
+/// Runs that showed the effect from which several causes are thought of.
+const FEWEST_OF_SEVERAL: u32 = 2;
 /// Recorded runs that an estimate of their number looks at.
 const RECENT: usize = 300;
 /// Runs after a test alone, and as many alone, that show that it acts.
@@ -74,7 +76,7 @@ impl Source<'_> {
                 active[test] = Cell::default();
             }
         }
-        let scores = self.tables.scores_joint(
+        let mut scores = self.tables.scores_joint(
             &soak,
             total,
             stats::Active {
@@ -82,6 +84,17 @@ impl Source<'_> {
                 total: active_total,
             },
         );
+        let mut passive = self.tables.scores(&soak, total);
+        if search.wanted != Wanted::Cleaner && total.failed >= FEWEST_OF_SEVERAL {
+            let mut several = self.several(&evidence, passes);
+            let none = Cell::default();
+            Self::or_several(&mut passive, &several, self.tables.null(total, none));
+            for (set, failed) in self.sets(search) {
+                several.probe(set, failed != passes);
+            }
+            let null = self.tables.null(total, active_total);
+            Self::or_several(&mut scores, &several, null);
+        }
         let shared = self.ledger.shared(search.wanted == Wanted::Polluter);
         let ln: Vec<f64> = scores
             .iter()
@@ -102,7 +115,7 @@ impl Source<'_> {
             } else {
                 0.0
             },
-            singles_refuted: self.refuted(&soak, total, &singles),
+            singles_refuted: Self::refuted(&passive, &soak, &singles),
             count: self.count(&evidence, search),
             order: self.order(&evidence, passes),
             weights: if known.is_finite() {
@@ -110,6 +123,29 @@ impl Source<'_> {
             } else {
                 Vec::new()
             },
+        }
+    }
+
+    /// What the recorded runs say of each test, were it one of several of which any suffices.
+    fn several(&self, evidence: &Evidence, passes: bool) -> Several {
+        let mut several = Several::new(self.universe.names.len());
+        let recent = evidence.runs.len().saturating_sub(RECENT);
+        for run in &evidence.runs[recent..] {
+            let before = self.ledger.before(run);
+            several.run(f64::from(run.pi), before, run.failed != passes);
+        }
+        several
+    }
+
+    /// Adds to the scores of single causes that each may be one of several instead. `null`: ln likelihood of one rate.
+    fn or_several(scores: &mut [f64], several: &Several, null: f64) {
+        let all = prior::PREDECESSOR + prior::MANY;
+        for (score, test) in scores.iter_mut().zip(0..) {
+            // Those without runs that showed the effect explain nothing.
+            if score.is_finite() {
+                let of_several = several.ln_likelihood(test) - null + (prior::MANY / all).ln();
+                *score = ln_add(*score + (prior::PREDECESSOR / all).ln(), of_several);
+            }
         }
     }
 
@@ -147,8 +183,8 @@ impl Source<'_> {
 
     /// Do single tests hold most of what the recorded runs suggest, and did each pass more often than a polluter
     /// would?
-    fn refuted(&self, soak: &[Cell], total: Cell, singles: &[Cell]) -> bool {
-        let passive = stats::special::softmax(&self.tables.scores(soak, total));
+    fn refuted(passive: &[f64], soak: &[Cell], singles: &[Cell]) -> bool {
+        let passive = stats::special::softmax(passive);
         let mass: f64 = passive
             .iter()
             .zip(soak.iter().zip(singles))

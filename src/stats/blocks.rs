@@ -56,6 +56,10 @@ pub struct BlocksOpening {
     /// Runs of each control arm per block, at least 1: several, where they are cheap and the treated run is dear.
     #[serde(default = "one")]
     pub controls: u32,
+    /// ln of an e-value for the same claim from evidence that came before: the bets go on from there, and no further
+    /// than to what certifies. The blocks must show the effect nevertheless.
+    #[serde(default)]
+    pub ln_e_before: f64,
 }
 
 fn one() -> u32 {
@@ -85,7 +89,7 @@ pub struct ArmCounts {
 }
 
 /// One bet of treated against one kind of control.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Bet {
     ln_e: f64,
     /// Successes (in the direction of the claim) in the control arm.
@@ -116,6 +120,7 @@ impl BlocksOpening {
             certify: 1000.0,
             limit: 300,
             controls: 1,
+            ln_e_before: 0.0,
         }
     }
 }
@@ -124,12 +129,16 @@ impl Blocks {
     /// Starts without blocks.
     #[must_use]
     pub fn new(opening: BlocksOpening) -> Self {
+        let bet = Bet {
+            ln_e: opening.ln_e_before.clamp(0.0, opening.certify.ln()),
+            control: 0.0,
+        };
         Self {
             opening,
             done: 0,
             treated: 0.0,
-            decoy: Bet::default(),
-            alone: Bet::default(),
+            decoy: bet,
+            alone: bet,
             counts: ArmCounts::default(),
         }
     }
@@ -219,7 +228,7 @@ impl Blocks {
     /// when even favourable rates could not reach the e-value within the limit.
     #[must_use]
     pub fn verdict(&self) -> BlocksVerdict {
-        if self.ln_e() >= self.ln_certify() {
+        if self.ln_e() >= self.ln_certify() && self.treated > 0.0 {
             return BlocksVerdict::Certified;
         }
         if self.ln_e() < LN_HOPELESS || self.done >= self.opening.limit || self.too_slow() {
@@ -407,6 +416,25 @@ mod tests {
                 }
             );
         }
+    }
+
+    #[test]
+    fn what_was_shown_before_counts_but_the_blocks_must_show_it_too() {
+        let mut before = opening(Kind::ThreeArm, 0.8, 0.01);
+        before.ln_e_before = 1e9_f64.ln();
+        let mut blocks = Blocks::new(before);
+        assert_eq!(blocks.verdict(), BlocksVerdict::Undecided);
+        blocks.push(false, &[false], &[false]);
+        assert_eq!(blocks.verdict(), BlocksVerdict::Undecided);
+        blocks.push(true, &[false], &[false]);
+        assert_eq!(blocks.verdict(), BlocksVerdict::Certified);
+        before.ln_e_before = 10.0_f64.ln();
+        let mut blocks = Blocks::new(before);
+        for _ in 0..4 {
+            assert_eq!(blocks.verdict(), BlocksVerdict::Undecided);
+            blocks.push(true, &[false], &[false]);
+        }
+        assert_eq!(blocks.verdict(), BlocksVerdict::Certified);
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! - [`rate`]: how often a test fails, with limits, and how many runs show it
 //! - [`blocks`]: certification by randomised blocks of runs
 //! - [`model_x`]: bets on the orders that we drew ourselves; e-BH
+//! - [`ranks`]: bets on how many tests ran before, against certain ones of them
 //! - [`tournament`]: Bayes factors of explanations, their priors
 //! - [`pairs`]: which tests are needed, one alone or two together
+//! - [`several`]: which tests are likely causes where any of several suffices
 //! - [`share`]: a prior over polluters that victims share
 //! - [`burst`], [`change`], [`mass`]: infrastructure nights, regressions, what was not seen yet
 //! - [`fragility`], [`trend`]: shares of red runs, what passes after a fix are worth, whether a test became worse
@@ -26,7 +28,9 @@ pub mod fragility;
 pub mod mass;
 pub mod model_x;
 pub mod pairs;
+pub mod ranks;
 pub mod rate;
+pub mod several;
 pub mod share;
 pub mod special;
 pub mod tournament;

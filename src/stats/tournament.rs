@@ -149,8 +149,9 @@ impl Tables {
         ln_add(sure, any)
     }
 
-    /// ln likelihood of one rate for the soak and the runs of our choice, or of one for each.
-    fn null(&self, soak: Cell, active: Cell) -> f64 {
+    /// Returns ln of the likelihood of one rate for the soak and the runs of our choice, or of one for each.
+    #[must_use]
+    pub fn null(&self, soak: Cell, active: Cell) -> f64 {
         let shared = self.marginal(soak.plus(active), NULL);
         let apart = self.marginal(soak, NULL) + self.marginal(active, NULL);
         ln_add(shared, apart) - std::f64::consts::LN_2

@@ -9,7 +9,7 @@ use crate::{
         setup::{Certify, Search, Setup, Stand, Treatment, Wanted},
     },
     model::{Count, Question, Role},
-    stats::{BlocksOpening, Direction, Kind},
+    stats::{BlocksOpening, Cell, Direction, Kind},
 };
 
 /// Probability from which a search is worth its executions.
@@ -51,10 +51,14 @@ const PREDECESSORS: usize = 8;
 const FEW: u32 = 3;
 /// Beyond it, what part of the number: well below wherever it begins.
 const PART_OF_THRESHOLD: u32 = 50;
+/// Nats by which a number of tests may explain the failures worse than the best does and still be the one.
+const NEAR: f64 = 2.0;
 /// Runs with few tests, and as many alone, for each with many: what is cheapest.
 const CONTROLS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// What fails less often with many tests before it would take too many blocks of so many.
 const LEAST_RATE: f64 = 0.3;
+/// Blocks that it takes when one is enough: some end in vain.
+const ONE_BLOCK: f64 = 1.5;
 /// Times as many blocks as it takes when all goes well that a position may spend.
 const LIMIT_OF_MANY: f64 = 3.0;
 /// Blocks that a level may spend: two runs of one test each, and some levels only make failing likelier.
@@ -62,6 +66,8 @@ const LEVEL_BLOCKS: u32 = 300;
 /// Blocks of a test twice in one process, over the square of the rate: where a doubled run failed, and where none told.
 const BLOCKS_OF_SEEN: f64 = 30.0;
 const BLOCKS_OF_UNSEEN: f64 = 12.0;
+/// Doubled runs of which one failure is no more than a stray one.
+const STRAY_SECONDS: u32 = 8;
 /// Blocks with a neighbour elsewhere, over the square of the rate that recorded runs suggest: a guess in vain ends soon.
 const BLOCKS_BESIDE: f64 = 20.0;
 /// Probability of a neighbour elsewhere from which it is tried also where the failures may be strays.
@@ -189,8 +195,10 @@ pub(super) fn twice(facts: &Facts<'_>) -> Option<Plan> {
     let asked = |inquiry: &Inquiry| inquiry.question == Question::Twice;
     let done =
         facts.case.certified(Question::Twice).is_some() || facts.case.asked(facts.soak, asked);
-    (facts.evidence().second.failed > 0 && !done)
-        .then(|| again_in_one_process(facts, BLOCKS_OF_SEEN))
+    // Any test may fail once, and so the second time.
+    let second = facts.evidence().second;
+    let seldom = second.failed == 1 && second.trials() >= STRAY_SECONDS && facts.are_strays();
+    (second.failed > 0 && !seldom && !done).then(|| again_in_one_process(facts, BLOCKS_OF_SEEN))
 }
 
 /// A victim whose polluters are certified, and of which no doubled run told anything: where it failed first, a
@@ -437,16 +445,24 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     } else {
         (threshold / PART_OF_THRESHOLD).max(1)
     };
-    let cost_of = |controls: u32| {
+    // What recorded runs show need not be shown again.
+    let ln_e_before = if threshold <= FEW {
+        0.0
+    } else {
+        facts.ledger.ln_e_of_rank(facts.victim).max(0.0)
+    };
+    let seconds_of = |controls: u32| {
         let fillers = f64::from(many + controls * few) * facts.mean_seconds();
         let runs = f64::from(1 + 2 * controls) * facts.cost_of(&[]);
-        blocks_of_many(high, controls) * (fillers + runs)
+        fillers + runs
     };
+    let blocks_of = |controls: u32| blocks_of_many(high, controls, ln_e_before);
+    let cost_of = |controls: u32| blocks_of(controls) * seconds_of(controls);
     let cheaper = |a: &u32, b: &u32| cost_of(*a).total_cmp(&cost_of(*b));
     let controls = CONTROLS.into_iter().min_by(cheaper).unwrap_or(1);
     let controls = if threshold <= FEW { 1 } else { controls };
     let cost = cost_of(controls);
-    Some(facts.plan(
+    let plan = facts.plan(
         Question::Position,
         true,
         Setup::Blocks(Certify {
@@ -456,34 +472,59 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
             decoys: Stand::ForAll,
             // Many fillers may hold a group by chance: what they do must be as sure as in the recorded runs.
             blocks: BlocksOpening {
-                limit: at_most(LIMIT_OF_MANY * blocks_of_many(high, controls), BLOCKS),
+                limit: at_most(LIMIT_OF_MANY * blocks_of(controls), BLOCKS),
                 controls,
+                ln_e_before,
                 ..facts.blocks(Kind::ThreeArm, Direction::Fails, high, 0.01)
             },
         }),
         cost,
-    ))
+    );
+    let falls = if threshold > FEW && blocks_of(controls) > ONE_BLOCK {
+        cost
+    } else {
+        0.0
+    };
+    Some(plan.falling(falls))
 }
 
 /// Blocks that a position takes, about, when it shows at rate `high` and never in so many controls of each kind: 1,000
-/// over the e-value of a block that bets on these rates against the same one in all arms.
-fn blocks_of_many(high: f64, controls: u32) -> f64 {
+/// over the e-value of a block that bets on these rates against the same one in all arms, less what was shown before.
+fn blocks_of_many(high: f64, controls: u32, ln_e_before: f64) -> f64 {
     let controls = f64::from(controls);
     let pooled = high / (1.0 + controls);
     let growth = high * (high / pooled).ln() + (1.0 - high) * ((1.0 - high) / (1.0 - pooled)).ln()
         - controls * (-pooled).ln_1p();
-    (1000_f64.ln() / growth).max(1.0) + 0.5
+    let missing = 1000_f64.ln() - ln_e_before.min(1000_f64.ln());
+    (missing / growth).max(1.0) + ONE_BLOCK - 1.0
 }
 
-/// How many fillers make it fail, if their number decides: as many as ran before its earliest failure, and somewhat
-/// more than seem to be needed, since that may have been a stray one. With more, fillers would hold any group as well.
+/// How many fillers make it fail, if their number decides: as many as ran before the earliest failure that was none of
+/// the stray ones. With more, fillers would hold any group as well.
 fn enough(facts: &Facts<'_>, threshold: u32) -> u32 {
     if threshold <= FEW {
         return threshold;
     }
-    let failures = facts.evidence().runs.iter().filter(|run| run.failed);
-    let earliest = failures.map(|run| run.rank).min().unwrap_or(0);
-    earliest.max(threshold + threshold / 8 + 5)
+    let runs = &facts.evidence().runs;
+    let failures = runs.iter().filter(|run| run.failed && run.rank > 0);
+    let scored: Vec<(u32, f64)> = failures
+        .map(|failure| {
+            let mut late = Cell::default();
+            let and_later = runs.iter().filter(|run| run.rank >= failure.rank);
+            and_later.for_each(|run| late.add(run.failed));
+            let early = facts.evidence().total.without(late);
+            (failure.rank, facts.tables.ln_bf(late, early))
+        })
+        .collect();
+    let best = scored
+        .iter()
+        .map(|(_, score)| *score)
+        .fold(f64::MIN, f64::max);
+    let near = scored.iter().filter(|(_, score)| *score >= best - NEAR);
+    near.map(|(rank, _)| *rank)
+        .max()
+        .unwrap_or(threshold)
+        .max(threshold)
 }
 
 /// The rate of failing among recorded runs with at least this many tests before.
@@ -611,7 +652,8 @@ pub(super) fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
     let treated = (f64::from(cell.failed) + 1.0) / (f64::from(cell.trials()) + 1.5);
     let treated = treated.clamp(0.2, 0.98);
     let pool = facts.pool(&[test], false);
-    Some(facts.plan(
+    let neighbours = 20.0 * facts.cost_of(&[test]);
+    let plan = facts.plan(
         Question::Interference,
         true,
         Setup::Blocks(Certify {
@@ -624,6 +666,9 @@ pub(super) fn beside(facts: &Facts<'_>, posterior: &Posterior) -> Option<Plan> {
                 ..facts.blocks(Kind::ThreeArm, Direction::Fails, treated, 0.02)
             },
         }),
-        10.0 * (3.0 * facts.cost_of(&[]) + 2.0 * facts.cost_of(&[test])),
-    ))
+        neighbours + 30.0 * facts.cost_of(&[]),
+    );
+    let chance = share(posterior, Family::Overlap);
+    // Nobody waits for the cheap ones; some neighbours last as long as hundreds of tests.
+    Some(plan.falling(neighbours).with_chance(chance))
 }

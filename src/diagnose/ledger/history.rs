@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     diagnose::observation::{Observation, Showed},
-    model::Layout,
+    model::{Design, Grouping, Layout},
     plan::Origin,
 };
 
@@ -178,6 +178,15 @@ impl Segment {
     /// Returns the tests that it was asked to run, in the asked order where [`as_asked`](Self::as_asked).
     pub(super) fn asked(&self) -> &[u32] {
         &self.order
+    }
+
+    /// Were all orders of its tests equally likely?
+    pub(super) fn is_drawn_evenly(&self) -> bool {
+        let designs = [Design::Free, Design::Coverage, Design::Balanced];
+        designs.contains(&self.layout.design)
+            && self.layout.grouping == Grouping::Interleaved
+            && self.origin == Origin::Planned
+            && self.as_asked
     }
 
     /// Returns when the test at `place` started, in seconds since the first.

@@ -22,7 +22,11 @@ use super::{
 use crate::{
     diagnose::observation::{FactorDomain, Levels, Observation, Universe},
     model::{Count, Design},
-    stats::{Cell, Curve, Tables, share::Shared},
+    stats::{
+        Cell, Curve, Tables,
+        ranks::{Drawn, ln_e_of_rank},
+        share::Shared,
+    },
 };
 
 /// Suspects times tests beyond which the shared priors are not learnt in every iteration.
@@ -398,6 +402,24 @@ impl Ledger {
     pub(crate) fn prefix(&self, victim: u32, run: usize) -> Vec<u32> {
         let run = &self.runs(victim)[run];
         self.segment_of(run).before(run.place).collect()
+    }
+
+    /// Returns the tests that started before the victim in a run of evidence about it.
+    pub(crate) fn before<'a>(&'a self, run: &Run) -> impl Iterator<Item = u32> + 'a {
+        self.segment_of(run).before(run.place)
+    }
+
+    /// Returns ln of the e-value of "it fails from some number of tests ran before", against any one or two of them.
+    pub(crate) fn ln_e_of_rank(&self, victim: u32) -> f64 {
+        let drawn = self.runs(victim).iter().filter_map(|run| {
+            let segment = self.segment_of(run);
+            segment.is_drawn_evenly().then(|| Drawn {
+                order: segment.asked(),
+                place: run.place,
+                failed: run.failed,
+            })
+        });
+        ln_e_of_rank(&drawn.collect::<Vec<_>>(), self.trials.len())
     }
 
     /// Returns ln of the e-value against "whether it fails does not depend on what ran before"; minus infinity
