@@ -91,6 +91,17 @@ impl Case {
         });
     }
 
+    /// Did it fail the last few times that it ran alone?
+    pub(crate) fn fails_alone_now(&self) -> bool {
+        let alone = self.shots.iter().rev();
+        let alone = alone.filter(|shot| shot.plain && shot.before.is_empty());
+        let latest: Vec<bool> = alone
+            .take(FIRST_ALONE as usize)
+            .map(|shot| shot.failed)
+            .collect();
+        latest.len() == FIRST_ALONE as usize && !latest.contains(&false)
+    }
+
     /// Returns the certified groups of a role.
     pub(crate) fn claims(&self, role: Role) -> Vec<Claim> {
         self.closed

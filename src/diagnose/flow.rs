@@ -37,11 +37,11 @@ const CERTIFICATE: f64 = 24.0;
 const THOROUGH: u32 = 60;
 /// Probes of a search before the first reduction, and for each halving of what is open: a cause that is sure takes two.
 const SHORT: f64 = 12.0;
-const RUNS_PER_HALVING: f64 = 6.0;
+const RUNS_PER_HALVING: f64 = 8.0;
 /// One failure more for so many is news: a cheap search is repeated then.
 const NEWS: u64 = 4;
 /// Executions that a short search may take for each candidate that is open, if the cause is sure, and beside those.
-const EXECUTIONS_PER_OPEN: f64 = 2.0;
+const EXECUTIONS_PER_OPEN: f64 = 2.5;
 const FEW_EXECUTIONS: u64 = 60;
 /// Times as many for a cleaner, of which each polluter that does not always act hides half.
 const SHORT_FOR_CLEANER: f64 = 3.0;
@@ -141,6 +141,9 @@ impl<'a> Facts<'a> {
         let alone = self.case.alone;
         if alone.trials < u64::from(FIRST_ALONE) {
             return self.alone(FIRST_ALONE, FIRST_ALONE, FIRST_ALONE);
+        }
+        if let Some(plan) = self.alone_since_change() {
+            return Some(plan);
         }
         if alone.failures == alone.trials {
             brittle::next(self)

@@ -161,6 +161,15 @@ fn a_test_that_never_passes_is_broken_and_one_that_ceased_to_pass_says_since_whe
         (Verdict::Broken, Some(20)),
         "{flag:?}"
     );
+    // It failed once before, so that it was looked at, and passed alone then.
+    let rule: Rule = |scene| f64::from(u8::from(scene.iteration == 3 || scene.iteration >= 40));
+    let flag = verdict_of(rule, 100);
+    assert!(flag.alone.failures < flag.alone.trials, "{flag:?}");
+    assert_eq!(
+        (flag.verdict, flag.since_iteration),
+        (Verdict::Broken, Some(40)),
+        "{flag:?}"
+    );
 }
 
 #[test]

@@ -20,6 +20,9 @@ const RUNS_OF_BROKEN: u64 = 40;
 const CIRCUMSTANCES_FROM: f64 = 0.97;
 /// Probability from which it is not said that nothing decides.
 const CIRCUMSTANCES_LIKELY: f64 = 0.5;
+/// Probability from which an hour, a worker or a layout is suspected where a change at some time is its only rival: in
+/// one night those hardly differ.
+const CIRCUMSTANCES_LEAD: f64 = 0.7;
 /// Recorded failures from which they are.
 const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
 /// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
@@ -70,7 +73,7 @@ impl Facts<'_> {
         if fails_alone && self.never_passes(evidence) {
             return Verdict::Broken;
         }
-        if let Some((since, ln_e)) = self.regressed().filter(|_| fails_alone) {
+        if let Some((since, ln_e)) = self.regressed().filter(|_| self.case.fails_alone_now()) {
             flag.since_iteration = Some(since);
             flag.ln_e = Some(ln_e);
             return Verdict::Broken;
@@ -168,7 +171,13 @@ impl Facts<'_> {
         }
         let posterior = self.posterior();
         let (family, share) = posterior.families.first()?;
-        if *share < from {
+        let change = posterior.families.iter();
+        let change = change.filter(|(rival, _)| *rival == Family::Since);
+        let change: f64 = change.map(|(_, share)| share).sum();
+        let leads = *family == Family::Circumstance
+            && *share >= CIRCUMSTANCES_LEAD
+            && share + change >= from;
+        if *share < from && !leads {
             return None;
         }
         if *family == Family::Circumstance {
@@ -373,7 +382,17 @@ impl Facts<'_> {
             }
             Verdict::Position => {
                 let (inquiry, blocks) = self.case.certified(Question::Position)?;
-                (failing_order(inquiry)?, blocks.counts.treated)
+                let order = failing_order(inquiry)?;
+                // A few blocks say little of how often it fails; recorded runs as long say it too.
+                let before = order.len().saturating_sub(1);
+                let mut seen = blocks.counts.treated;
+                for run in &self.evidence_of_victim().runs {
+                    if run.rank as usize >= before {
+                        seen.trials += 1;
+                        seen.failures += u64::from(run.failed);
+                    }
+                }
+                (order, seen)
             }
             Verdict::OdBrittle | Verdict::Broken => (vec![victim], self.case.alone),
             Verdict::Nod => (vec![victim], self.at_random()),

@@ -1,9 +1,13 @@
 //! A test that always fails alone: broken, or in need of a test before it.
 
-use super::{Facts, Plan, share};
+use super::{FIRST_ALONE, Facts, Plan, share};
 use crate::{
-    diagnose::{ledger::Family, setup::Wanted},
-    model::Role,
+    diagnose::{
+        ledger::Family,
+        question::Inquiry,
+        setup::{Alone, Setup, Wanted},
+    },
+    model::{Question, Role},
     stats::{Cell, special::ln_sequence},
 };
 
@@ -64,6 +68,30 @@ impl Facts<'_> {
         }
         let ln_e = ln_e_of_change(before, after);
         (ln_e >= self.policy.certify.ln()).then_some((since, ln_e))
+    }
+
+    /// Passes alone before it ceased to pass say nothing of now: a few runs alone since then.
+    pub(super) fn alone_since_change(&self) -> Option<Plan> {
+        let passed_alone = self.case.alone.failures < self.case.alone.trials;
+        if !passed_alone || self.case.fails_alone_now() || self.regressed().is_none() {
+            return None;
+        }
+        let (before, _, _) = self.since_last_pass()?;
+        let enough = u64::from(before.failed + SIDES);
+        let asked = |inquiry: &Inquiry| {
+            inquiry.question == Question::Isolate && inquiry.opening.seen.failures >= enough
+        };
+        let runs = FIRST_ALONE;
+        let alone = Alone {
+            runs,
+            batch: runs,
+            failures: runs,
+        };
+        let cost = f64::from(runs) * self.cost_of(&[]);
+        self.case
+            .last(asked)
+            .is_none()
+            .then(|| self.plan(Question::Isolate, false, Setup::Alone(alone), cost))
     }
 
     /// Does it look as if it had just ceased to pass? A few more runs will tell.
