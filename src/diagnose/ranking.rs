@@ -84,9 +84,14 @@ impl Source<'_> {
                 total: active_total,
             },
         );
-        let mut passive = self.tables.scores(&soak, total);
+        let tried_in_vain = singles.iter().any(|one| one.failed == 0 && one.passed > 0);
+        let mut passive = if tried_in_vain {
+            self.tables.scores(&soak, total)
+        } else {
+            Vec::new()
+        };
         if search.wanted != Wanted::Cleaner && total.failed >= FEWEST_OF_SEVERAL {
-            let mut several = self.several(&evidence, passes);
+            let mut several = self.ledger.several(self.victim, &evidence.runs, passes);
             let none = Cell::default();
             Self::or_several(&mut passive, &several, self.tables.null(total, none));
             for (set, failed) in self.sets(search) {
@@ -124,17 +129,6 @@ impl Source<'_> {
                 Vec::new()
             },
         }
-    }
-
-    /// What the recorded runs say of each test, were it one of several of which any suffices.
-    fn several(&self, evidence: &Evidence, passes: bool) -> Several {
-        let mut several = Several::new(self.universe.names.len());
-        let recent = evidence.runs.len().saturating_sub(RECENT);
-        for run in &evidence.runs[recent..] {
-            let before = self.ledger.before(run);
-            several.run(f64::from(run.pi), before, run.failed != passes);
-        }
-        several
     }
 
     /// Adds to the scores of single causes that each may be one of several instead. `null`: ln likelihood of one rate.

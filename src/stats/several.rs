@@ -2,27 +2,23 @@
 //! failures after the others for failures without a cause, and so prefers an innocent test that happened to run before
 //! most of them: here they are expected, the more tests ran before, the more.
 
-use super::special::{ln_sum, real};
-
 /// How many there may be, with their prior probabilities.
-const NUMBERS: [(f64, f64); 4] = [(2.0, 0.4), (3.0, 0.2), (5.0, 0.2), (20.0, 0.2)];
+const NUMBERS: [(f64, f64); 3] = [(2.0, 0.5), (5.0, 0.3), (20.0, 0.2)];
 /// How often the effect shows after one of them, with prior probabilities.
-const RATES: [(f64, f64); 3] = [(0.98, 0.6), (0.5, 0.3), (0.25, 0.1)];
+const RATES: [(f64, f64); 2] = [(0.98, 0.6), (0.4, 0.4)];
 /// Pairs of both.
 const MODELS: usize = NUMBERS.len() * RATES.len();
 /// The effect shows without any of them, at least so often.
 const BACKGROUND: f64 = 0.01;
-/// A set that was chosen for a probe holds others of them that much likelier than as many tests drawn at random.
-const CHOSEN: f64 = 4.0;
 
 /// What runs say about each test, were it one of several of which any suffices. Grows by a run at a time.
 #[derive(Clone, Debug)]
 pub struct Several {
-    tests: usize,
     /// ln likelihood of all runs as if the test had never run before the victim.
     without: [f64; MODELS],
     /// What is to be added for the runs before which it did.
-    with: Vec<[f64; MODELS]>,
+    with: Vec<[f32; MODELS]>,
+    ln_prior: [f64; MODELS],
 }
 
 impl Several {
@@ -30,22 +26,25 @@ impl Several {
     #[must_use]
     pub fn new(tests: usize) -> Self {
         Self {
-            tests,
             without: [0.0; MODELS],
             with: vec![[0.0; MODELS]; tests],
+            ln_prior: std::array::from_fn(|model| {
+                let (rate, number) = (model / NUMBERS.len(), model % NUMBERS.len());
+                (RATES[rate].1 * NUMBERS[number].1).ln()
+            }),
         }
     }
 
     /// Takes a recorded run: the share of the other tests that ran before the victim, `0.0..=1.0`, which those were,
     /// and whether the effect showed.
     pub fn run(&mut self, share: f64, before: impl IntoIterator<Item = u32>, effect: bool) {
-        let mut added = [0.0; MODELS];
+        let mut added = [0.0_f32; MODELS];
         for (model, (rate, number)) in models().enumerate() {
             let others = rate * (1.0 - (1.0 - share).powf(number - 1.0));
             let ln = |rate: f64| if effect { rate.ln() } else { (-rate).ln_1p() };
             let without = ln(others.clamp(BACKGROUND, 0.99));
             self.without[model] += without;
-            added[model] = ln(rate.max(others)) - without;
+            added[model] = narrow(ln(rate.max(others)) - without);
         }
         for test in before {
             if let Some(with) = self.with.get_mut(test as usize) {
@@ -56,25 +55,29 @@ impl Several {
         }
     }
 
-    /// Takes a probe with these tests before the victim.
+    /// Takes a probe with these tests before the victim. Where it shows the effect one of them is a cause: others are
+    /// left out of account, since one is enough.
     pub fn probe(&mut self, before: &[u32], effect: bool) {
-        let share = CHOSEN * real(before.len() as u64) / real(self.tests.max(1) as u64);
-        self.run(share.min(1.0), before.iter().copied(), effect);
+        self.run(0.0, before.iter().copied(), effect);
     }
 
-    /// Returns ln of the likelihood of all runs if this test is one of several.
+    /// Returns ln of the likelihood of all runs if this test is one of several: of the number and rate that fit best,
+    /// with their prior probability. The others would add less than two nats.
     #[must_use]
     pub fn ln_likelihood(&self, test: u32) -> f64 {
         let Some(with) = self.with.get(test as usize) else {
             return f64::NEG_INFINITY;
         };
-        let mut all = [0.0; MODELS];
-        for (model, ln) in all.iter_mut().enumerate() {
-            let prior = NUMBERS[model % NUMBERS.len()].1 * RATES[model / NUMBERS.len()].1;
-            *ln = self.without[model] + with[model] + prior.ln();
-        }
-        ln_sum(&all)
+        let models = self.without.iter().zip(with).zip(self.ln_prior);
+        models
+            .map(|((without, with), prior)| without + f64::from(*with) + prior)
+            .fold(f64::NEG_INFINITY, f64::max)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a few nats, for a ranking")]
+fn narrow(nats: f64) -> f32 {
+    nats as f32
 }
 
 /// Rates and numbers of all models, in their order.
@@ -87,7 +90,7 @@ fn models() -> impl Iterator<Item = (f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{Cell, Tables, chance::Chance};
+    use crate::stats::{Cell, Tables, chance::Chance, special::real};
 
     const TESTS: u32 = 400;
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    any,
     bets::{Bets, Stand},
     coverage::Coverage,
     evidence::{Evidence, Run},
@@ -25,6 +26,7 @@ use crate::{
     stats::{
         Cell, Curve, Tables,
         ranks::{Drawn, ln_e_of_rank},
+        several::Several,
         share::Shared,
     },
 };
@@ -71,6 +73,7 @@ pub(crate) struct Ledger {
     setting: OnceLock<Shared>,
     /// The iteration as of which they may be learnt.
     shared_at: u64,
+    any: any::Memory,
 }
 
 /// What is kept of a test once it has failed.
@@ -120,6 +123,7 @@ impl Ledger {
             polluting: OnceLock::new(),
             setting: OnceLock::new(),
             shared_at: 0,
+            any: any::Memory::default(),
         }
     }
 
@@ -404,9 +408,11 @@ impl Ledger {
         self.segment_of(run).before(run.place).collect()
     }
 
-    /// Returns the tests that started before the victim in a run of evidence about it.
-    pub(crate) fn before<'a>(&'a self, run: &Run) -> impl Iterator<Item = u32> + 'a {
-        self.segment_of(run).before(run.place)
+    /// Returns what runs of a victim say of each test, were it one of several of which any suffices.
+    pub(crate) fn several(&self, victim: u32, runs: &[Run], passes: bool) -> Several {
+        let before = |run: &Run| self.segment_of(run).before(run.place);
+        self.any
+            .of((victim, passes), self.trials.len(), runs, before)
     }
 
     /// Returns ln of the e-value of "it fails from some number of tests ran before", against any one or two of them.
