@@ -207,7 +207,17 @@ impl Facts<'_> {
             && self.missing_failures() == 0
             && !self.failed_in_a_row()
             && self.suspected_circumstances(CIRCUMSTANCES_LIKELY).is_none()
+            && !self.belongs_to_a_time()
             && !self.may_be_disturbed()
+    }
+
+    /// Do recorded runs rather speak of a time, be it an hour or a change? In one night those hardly differ.
+    fn belongs_to_a_time(&self) -> bool {
+        let families = self.posterior().families;
+        let of_time = families
+            .iter()
+            .filter(|(family, _)| matches!(family, Family::Circumstance | Family::Since));
+        of_time.map(|(_, share)| share).sum::<f64>() >= CIRCUMSTANCES_LIKELY
     }
 
     /// How many more failures alone make failing alone a fact.
