@@ -25,6 +25,8 @@ const CIRCUMSTANCES_LIKELY: f64 = 0.5;
 const CIRCUMSTANCES_LEAD: f64 = 0.7;
 /// Recorded failures from which they are.
 const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
+/// The same for an hour and a change together.
+const FEWEST_OF_TIMES: u32 = 8;
 /// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
 const RARELY: u64 = 20;
 /// ... until it was seen to fail so often.
@@ -213,6 +215,9 @@ impl Facts<'_> {
 
     /// Do recorded runs rather speak of a time, be it an hour or a change? In one night those hardly differ.
     fn belongs_to_a_time(&self) -> bool {
+        if self.evidence_of_victim().total.failed < FEWEST_OF_TIMES {
+            return false;
+        }
         let families = self.posterior().families;
         let of_time = families
             .iter()

@@ -21,6 +21,8 @@ const CAUSE_FIRST: f64 = 0.5;
 /// Probability of a neighbour from which failing alone is no verdict yet. It is above that from which it is tried: what
 /// was tried in vain before must not come and go with each passing run.
 const DISTURBED: f64 = 0.8;
+/// Failures that its rate in recorded runs would bring in those: that rate may be a lucky one.
+const OFTEN: f64 = 24.0;
 /// One that fails no more often than tests do for no reason of their own gets fewer.
 const MOST_OF_STRAYS: u32 = 100;
 /// How often the levels of a failing and of a passing run must repeat what they showed.
@@ -68,7 +70,7 @@ pub(super) fn next(facts: &Facts<'_>) -> Option<Plan> {
         } else {
             MOST
         };
-        let most = at_most(14.0 / facts.rate(), most);
+        let most = at_most(OFTEN / facts.rate(), most);
         let missing = u32::try_from(facts.missing_failures()).unwrap_or(u32::MAX);
         if let Some(plan) = facts.alone(most, 8, missing) {
             return Some(plan);

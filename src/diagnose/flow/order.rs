@@ -32,7 +32,7 @@ const NOTHING_FROM: f64 = 0.2;
 pub(super) const ALONE_MOST: u32 = 300;
 /// The same when no more recorded runs are to be expected, and the failures that they would bring.
 const ALONE_IN_THE_END: u32 = 500;
-const IN_THE_END_ALONE: f64 = 5.0;
+const IN_THE_END_ALONE: f64 = 8.0;
 /// An experiment with a handful of tests is tried before one with hundreds that is so much likelier to explain.
 const WORTH_OF_CHEAP: f64 = 3.0;
 /// Failures that certified polluters leave before more of them are searched for: any test has one now and then.
