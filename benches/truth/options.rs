@@ -11,6 +11,10 @@ pub(crate) struct Options {
     pub(crate) first_seed: u64,
     pub(crate) weeks: u64,
     pub(crate) threads: usize,
+    /// Containers at a time of a scenario's hunts.
+    pub(crate) workers: Option<usize>,
+    /// Share of its time that probes may take after the last iteration.
+    pub(crate) probe_limit: Option<f64>,
     pub(crate) kill: Option<f64>,
     pub(crate) scenario: Option<String>,
     /// Rate of intermittent tests in written suites.
@@ -29,6 +33,8 @@ impl Options {
             first_seed: 0,
             weeks: 20,
             threads: 2,
+            workers: None,
+            probe_limit: None,
             kill: None,
             scenario: None,
             rate: None,
@@ -53,15 +59,10 @@ impl Options {
                 "first-seed" => options.first_seed = value.parse().map_err(fault)?,
                 "weeks" => options.weeks = value.parse().map_err(fault)?,
                 "threads" => options.threads = value.parse().map_err(fault)?,
-                "kill" | "rate" => {
-                    let number = value.parse();
-                    let number = Some(number.map_err(|_| format!("`{word}` takes a number"))?);
-                    if name == "kill" {
-                        options.kill = number;
-                    } else {
-                        options.rate = number;
-                    }
-                }
+                "workers" => options.workers = Some(value.parse().map_err(fault)?),
+                "kill" => options.kill = Some(real(&word, &value)?),
+                "rate" => options.rate = Some(real(&word, &value)?),
+                "probe-limit" => options.probe_limit = Some(real(&word, &value)?),
                 "scenario" => options.scenario = Some(value),
                 "seed" => {
                     options.first_seed = value.parse().map_err(fault)?;
@@ -72,4 +73,9 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn real(word: &str, value: &str) -> Result<f64, String> {
+    let number = value.parse();
+    number.map_err(|_| format!("`{word}` takes a number, not `{value}`"))
 }

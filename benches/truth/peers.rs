@@ -31,6 +31,7 @@ pub(crate) fn best(scenario: Scenario) -> Option<(&'static str, u32)> {
         | Scenario::Interference
         | Scenario::Broken
         | Scenario::Regression
-        | Scenario::Infrastructure => None,
+        | Scenario::Infrastructure
+        | Scenario::Often => None,
     }
 }

@@ -94,6 +94,8 @@ fn night(scenario: Scenario, tests: u32, iterations: u64, seed: u64, options: &O
     let world = scenario.world(tests, seed);
     let mut setup = Setup::shipped(seed, iterations);
     setup.kill_every = options.kill;
+    setup.probe_limit = options.probe_limit.unwrap_or(setup.probe_limit);
+    setup.workers = options.workers.unwrap_or(setup.workers);
     let found = hunt(&world, &setup, &mut |_, _| {});
     let (scored, slander) = score(&world, &found);
     let wrong = scored

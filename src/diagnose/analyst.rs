@@ -254,7 +254,7 @@ impl Analyst {
                 inquiry.catch_up();
                 if concluded.is_some() && !inquiry.waits() {
                     inquiry.conclusion = concluded;
-                    desk.case.closed.push(inquiry);
+                    desk.case.close(inquiry);
                     continue;
                 }
                 desk.handed = inquiry.probes.len();
@@ -266,7 +266,7 @@ impl Analyst {
                     let conclusion = unfinished.conclusion.as_ref();
                     let judged = conclusion.and_then(|it| it.to_json(&self.universe.names));
                     self.concluded.extend(judged.map(|it| (unfinished.id, it)));
-                    desk.case.closed.push(unfinished);
+                    desk.case.close(unfinished);
                 }
             }
         }
@@ -616,7 +616,7 @@ impl Analyst {
                 // One that came to its end without a probe was never recorded.
                 let judged = judged.filter(|_| !inquiry.probes.is_empty());
                 self.concluded.extend(judged.map(|it| (inquiry.id, it)));
-                desk.case.closed.push(inquiry);
+                desk.case.close(inquiry);
             } else {
                 desk.case.open = Some(inquiry);
             }

@@ -16,8 +16,17 @@ pub(crate) struct Shot {
     pub(crate) failed: bool,
     /// One process, nothing beside it, levels drawn at random, the victim once: as an ordinary run.
     pub(crate) plain: bool,
+    /// Nothing before it or beside it, at whatever levels.
+    pub(crate) by_itself: bool,
     /// Levels of all factors.
     pub(crate) levels: Settings,
+}
+
+impl Shot {
+    /// Did it run by itself, as an ordinary run?
+    pub(crate) fn is_alone(&self) -> bool {
+        self.plain && self.by_itself
+    }
 }
 
 /// A certified group.
@@ -42,7 +51,7 @@ pub(crate) struct Case {
     pub(crate) open: Option<Inquiry>,
     /// Answered probes, in the order of their answers.
     pub(crate) shots: Vec<Shot>,
-    /// Failures when it ran alone in a fresh container at random levels.
+    /// Failures when it ran alone in a fresh container, at random levels or at ones that turned out to decide nothing.
     pub(crate) alone: Count,
     /// Failures when it ran after decoys, with those decoys.
     pub(crate) decoys: Vec<(Vec<u32>, bool)>,
@@ -84,6 +93,7 @@ impl Case {
             self.decoys.push((before.clone(), failed));
         }
         self.shots.push(Shot {
+            by_itself: before.is_empty() && probe.beside.is_empty(),
             before,
             failed,
             plain,
@@ -91,10 +101,23 @@ impl Case {
         });
     }
 
+    /// Takes a question that came to its conclusion.
+    pub(crate) fn close(&mut self, inquiry: Inquiry) {
+        let certify = inquiry.opening.setup.certify();
+        let by_level = certify.is_some_and(|it| matches!(it.treatment, Treatment::Level { .. }));
+        if let (true, Some(Conclusion::Refuted(seen))) = (by_level, &inquiry.conclusion) {
+            for count in [seen.counts.treated, seen.counts.alone] {
+                self.alone.failures += count.failures;
+                self.alone.trials += count.trials;
+            }
+        }
+        self.closed.push(inquiry);
+    }
+
     /// Did it fail the last few times that it ran alone?
     pub(crate) fn fails_alone_now(&self) -> bool {
         let alone = self.shots.iter().rev();
-        let alone = alone.filter(|shot| shot.plain && shot.before.is_empty());
+        let alone = alone.filter(|shot| shot.is_alone());
         let latest: Vec<bool> = alone
             .take(FIRST_ALONE as usize)
             .map(|shot| shot.failed)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Count, Flag, Group, Question, Reach, Recipe, Role, TestId, Verdict},
-    stats::{self, burst::poisson_at_least},
+    stats::{self, Cell, burst::poisson_at_least},
 };
 
 /// Recorded runs after which "it never passes" is believed though some test never ran before it.
@@ -27,6 +27,8 @@ const CIRCUMSTANCES_LEAD: f64 = 0.7;
 const FEWEST_OF_CIRCUMSTANCES: u32 = 4;
 /// The same for an hour and a change together.
 const FEWEST_OF_TIMES: u32 = 8;
+/// Probability of those from which it is not said that nothing decides.
+const TIMES_LIKELY: f64 = 0.9;
 /// A test that fails alone less often than once in this many runs might be hit by infrastructure each time ...
 const RARELY: u64 = 20;
 /// ... until it was seen to fail so often.
@@ -188,8 +190,27 @@ impl Facts<'_> {
         }
         let (factor, level) = posterior.best.level.as_ref()?;
         let domain = self.policy.factors.get(usize::from(*factor))?;
-        (*family == Family::Environment && !domain.settable)
+        let observed = *family == Family::Environment && !domain.settable;
+        (observed && self.with_runs_alone(*share, &domain.name, level) >= from)
             .then(|| vec![(domain.name.clone(), level.to_string())])
+    }
+
+    /// The probability that a level decides, once the runs alone that had it, or another one, are counted as well.
+    fn with_runs_alone(&self, share: f64, factor: &str, level: &str) -> f64 {
+        let (mut with, mut without) = (Cell::default(), Cell::default());
+        for shot in self.case.shots.iter().filter(|shot| shot.is_alone()) {
+            let of_factor = shot.levels.iter().find(|(name, _)| name == factor);
+            match of_factor {
+                Some((_, other)) if other == level => with.add(shot.failed),
+                Some(_) => without.add(shot.failed),
+                None => {}
+            }
+        }
+        if with.failed + without.failed == 0 {
+            return share;
+        }
+        let weight = share * self.tables.ln_bf(with, without).exp();
+        weight / (weight + (1.0 - share))
     }
 
     /// At least two failures alone and a pass, and the factors do not decide.
@@ -213,16 +234,18 @@ impl Facts<'_> {
             && !self.may_be_disturbed()
     }
 
-    /// Do recorded runs rather speak of a time, be it an hour or a change? In one night those hardly differ.
+    /// Do recorded runs rather speak of a time, be it an hour or a change? In one night those hardly differ; where all
+    /// ran at the same time of day it can only be a change, and what fails at random since then does so now.
     fn belongs_to_a_time(&self) -> bool {
-        if self.evidence_of_victim().total.failed < FEWEST_OF_TIMES {
+        let evidence = self.evidence_of_victim();
+        if evidence.total.failed < FEWEST_OF_TIMES || evidence.parts_of_day() < 2 {
             return false;
         }
         let families = self.posterior().families;
         let of_time = families
             .iter()
             .filter(|(family, _)| matches!(family, Family::Circumstance | Family::Since));
-        of_time.map(|(_, share)| share).sum::<f64>() >= CIRCUMSTANCES_LIKELY
+        of_time.map(|(_, share)| share).sum::<f64>() >= TIMES_LIKELY
     }
 
     /// How many more failures alone make failing alone a fact.
@@ -242,11 +265,7 @@ impl Facts<'_> {
     /// Did its failures alone come side by side? Then something outside lasted a while.
     pub(crate) fn failed_in_a_row(&self) -> bool {
         let shots = self.case.shots.iter();
-        strays::come_together(
-            shots
-                .filter(|shot| shot.plain && shot.before.is_empty())
-                .map(|shot| shot.failed),
-        )
+        strays::come_together(shots.filter(|shot| shot.is_alone()).map(|shot| shot.failed))
     }
 
     /// The smallest number of tests that ran before it when it failed.

@@ -29,6 +29,7 @@ pub(crate) enum Scenario {
     Broken,
     Regression,
     Infrastructure,
+    Often,
 }
 
 impl Scenario {
@@ -46,7 +47,7 @@ impl Scenario {
     ];
 
     /// All of them with their names.
-    pub(crate) const ALL: [(Self, &'static str); 22] = [
+    pub(crate) const ALL: [(Self, &'static str); 23] = [
         (Self::One, "one"),
         (Self::Either, "either"),
         (Self::Together, "together"),
@@ -69,6 +70,7 @@ impl Scenario {
         (Self::Broken, "broken"),
         (Self::Regression, "regression"),
         (Self::Infrastructure, "infrastructure"),
+        (Self::Often, "often"),
     ];
 
     /// Returns its name.
@@ -156,6 +158,7 @@ impl Scenario {
             Self::BrittleTogether => brittle(vec![group(2)]),
             Self::Nio => Defect::Nio { rate: 1.0 },
             Self::Nod => Defect::Nod { rate: 0.02 },
+            Self::Often => Defect::Nod { rate: 0.3 },
             Self::Position => Defect::Position {
                 threshold: count / 3,
                 rate: 0.9,

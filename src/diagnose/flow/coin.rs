@@ -26,7 +26,7 @@ const OFTEN: f64 = 24.0;
 /// One that fails no more often than tests do for no reason of their own gets fewer.
 const MOST_OF_STRAYS: u32 = 100;
 /// How often the levels of a failing and of a passing run must repeat what they showed.
-const TIMES: u32 = 4;
+const TIMES: u32 = 6;
 /// Probability from which a polluter on top of a background is searched for.
 const SEARCH_FROM: f64 = 0.5;
 /// Probability from which a level is tried.
@@ -249,14 +249,14 @@ fn plan(facts: &Facts<'_>, failing: Settings, passing: Settings) -> Plan {
     )
 }
 
-/// Settable levels of the latest run alone that failed, or passed; `None` when there is no settable factor.
+/// Settable levels of the latest run by itself that failed, or passed; `None` when there is no settable factor.
 fn settings(facts: &Facts<'_>, failed: bool) -> Option<Settings> {
     let shot = facts
         .case
         .shots
         .iter()
         .rev()
-        .find(|shot| shot.plain && shot.before.is_empty() && shot.failed == failed)?;
+        .find(|shot| shot.by_itself && shot.failed == failed)?;
     let settings: Settings = shot
         .levels
         .iter()

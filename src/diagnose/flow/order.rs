@@ -415,7 +415,8 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     let present = facts.universe.present.iter().filter(|here| **here).count();
     let wanted = enough(facts, threshold);
     // So many fillers hold many a group too: recorded runs must speak against those.
-    if threshold > FEW && !facts.position_leads() {
+    let leads = facts.position_leads();
+    if threshold > FEW && !leads {
         let posterior = facts.posterior();
         let group = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
         // Fillers drawn anew seldom hold a group that is needed together, where they are far from all tests.
@@ -445,18 +446,20 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     } else {
         (threshold / PART_OF_THRESHOLD).max(1)
     };
-    // What recorded runs show need not be shown again.
-    let ln_e_before = if threshold <= FEW {
-        0.0
-    } else {
+    // What recorded runs show need not be shown again: a bet against every single test. Where they do not speak
+    // against two of them together, it stays open.
+    let ln_e_before = if threshold > FEW && leads {
         facts.ledger.ln_e_of_rank(facts.victim).max(0.0)
+    } else {
+        0.0
     };
     let seconds_of = |controls: u32| {
         let fillers = f64::from(many + controls * few) * facts.mean_seconds();
         let runs = f64::from(1 + 2 * controls) * facts.cost_of(&[]);
         fillers + runs
     };
-    let blocks_of = |controls: u32| blocks_of_many(high, controls, ln_e_before);
+    let missing = facts.policy.certify.ln() - ln_e_before;
+    let blocks_of = |controls: u32| blocks_of_many(high, controls, missing);
     let cost_of = |controls: u32| blocks_of(controls) * seconds_of(controls);
     let cheaper = |a: &u32, b: &u32| cost_of(*a).total_cmp(&cost_of(*b));
     let controls = CONTROLS.into_iter().min_by(cheaper).unwrap_or(1);
@@ -488,14 +491,13 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
     Some(plan.falling(falls))
 }
 
-/// Blocks that a position takes, about, when it shows at rate `high` and never in so many controls of each kind: 1,000
-/// over the e-value of a block that bets on these rates against the same one in all arms, less what was shown before.
-fn blocks_of_many(high: f64, controls: u32, ln_e_before: f64) -> f64 {
+/// Blocks that a position takes, about, when it shows at rate `high` and never in so many controls of each kind: the
+/// nats that are `missing` over those of a block that bets on these rates against the same one in all arms.
+fn blocks_of_many(high: f64, controls: u32, missing: f64) -> f64 {
     let controls = f64::from(controls);
     let pooled = high / (1.0 + controls);
     let growth = high * (high / pooled).ln() + (1.0 - high) * ((1.0 - high) / (1.0 - pooled)).ln()
         - controls * (-pooled).ln_1p();
-    let missing = 1000_f64.ln() - ln_e_before.min(1000_f64.ln());
     (missing / growth).max(1.0) + ONE_BLOCK - 1.0
 }
 

@@ -1,9 +1,15 @@
 //! What the history says about one test: its runs, and counters of what ran before it in them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::history::{LevelsOfRun, Segment, count};
 use crate::stats::Cell;
+
+/// Hours of one part of the day.
+pub(super) const PART_OF_DAY: f32 = 3.0;
 
 /// Takes one run out of a cell again.
 fn take(cell: &mut Cell, failed: bool) {
@@ -45,6 +51,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Part of the day in which the segment started, from 0.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an hour of the day in parts"
+    )]
+    pub(super) fn part_of_day(&self) -> u32 {
+        (self.hour / PART_OF_DAY) as u32
+    }
+
     /// Describes the run at `place` of `segment`, the `number`th of the history.
     pub(super) fn at(segment: &Segment, number: u32, place: u32, failed: bool) -> Self {
         let rank = segment.rank(place);
@@ -105,6 +121,12 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
+    /// Returns in how many parts of the day it ran.
+    pub(crate) fn parts_of_day(&self) -> usize {
+        let parts: BTreeSet<u32> = self.runs.iter().map(Run::part_of_day).collect();
+        parts.len()
+    }
+
     /// Starts without runs, for suites of `tests` tests.
     pub(super) fn of(tests: usize) -> Self {
         Self {

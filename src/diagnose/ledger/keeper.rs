@@ -10,7 +10,6 @@ use std::{
 };
 
 use super::{
-    any,
     bets::{Bets, Stand},
     coverage::Coverage,
     evidence::{Evidence, Run},
@@ -18,6 +17,7 @@ use super::{
     history::{LevelsOfRun, Segment, count},
     planned::Planned,
     replays::Awaited,
+    several,
     window::Window,
 };
 use crate::{
@@ -73,7 +73,7 @@ pub(crate) struct Ledger {
     setting: OnceLock<Shared>,
     /// The iteration as of which they may be learnt.
     shared_at: u64,
-    any: any::Memory,
+    several: several::Memory,
 }
 
 /// What is kept of a test once it has failed.
@@ -123,7 +123,7 @@ impl Ledger {
             polluting: OnceLock::new(),
             setting: OnceLock::new(),
             shared_at: 0,
-            any: any::Memory::default(),
+            several: several::Memory::default(),
         }
     }
 
@@ -411,11 +411,11 @@ impl Ledger {
     /// Returns what runs of a victim say of each test, were it one of several of which any suffices.
     pub(crate) fn several(&self, victim: u32, runs: &[Run], passes: bool) -> Several {
         let before = |run: &Run| self.segment_of(run).before(run.place);
-        self.any
+        self.several
             .of((victim, passes), self.trials.len(), runs, before)
     }
 
-    /// Returns ln of the e-value of "it fails from some number of tests ran before", against any one or two of them.
+    /// Returns ln of the e-value of "it fails from some number of tests before it on", against any single test that may decide instead.
     pub(crate) fn ln_e_of_rank(&self, victim: u32) -> f64 {
         let drawn = self.runs(victim).iter().filter_map(|run| {
             let segment = self.segment_of(run);

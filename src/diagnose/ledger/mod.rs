@@ -11,12 +11,11 @@
 //! - [`replays`]: what running the order of a burst again showed
 //! - [`room`]: whose candidates are counted, where too many tests fail
 //! - [`window`]: which tests ran elsewhere at the same time
-//! - [`any`]: what speaks for each test as one of several
+//! - [`several`]: what speaks for each test as one of several
 //! - [`bets`]: e-processes against "the order does not matter"
 //! - [`coverage`]: which ordered pairs have run
 //! - [`posterior`]: the tournament of explanations
 
-mod any;
 mod bets;
 mod coverage;
 mod evidence;
@@ -27,6 +26,7 @@ mod planned;
 mod posterior;
 mod replays;
 mod room;
+mod several;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    evidence::{Evidence, Run},
+    evidence::{Evidence, PART_OF_DAY, Run},
     history::count,
     keeper::Ledger,
 };
@@ -24,9 +24,6 @@ mod further {
 /// Quantiles of its ranks at which a victim may begin to fail, and as many equal parts of the highest: few runs are
 /// long.
 const CUTS: usize = 10;
-
-/// Hours of one part of the day.
-const PART_OF_DAY: f32 = 3.0;
 
 /// What probes have shown about a victim, kept by the caller.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -141,7 +138,7 @@ impl Ledger {
             let (ln, member) = changes(tables, &evidence.runs);
             best.since = member;
             families.push((Family::Since, further::SINCE.ln() + ln));
-            let (ln, member) = circumstances(tables, &evidence.runs);
+            let (ln, member) = circumstances(tables, &evidence.runs, company);
             best.circumstance = member.map(|(what, which)| what.named(which));
             families.push((Family::Circumstance, further::CIRCUMSTANCE.ln() + ln));
         }
@@ -292,17 +289,16 @@ impl Circumstance {
     }
 }
 
-fn circumstances(tables: &Tables, runs: &[Run]) -> (f64, Option<(Circumstance, u32)>) {
+/// `company`: what probes of the victim alone say, which belong to no layout.
+fn circumstances(
+    tables: &Tables,
+    runs: &[Run],
+    company: f64,
+) -> (f64, Option<(Circumstance, u32)>) {
     let mut cells: BTreeMap<(Circumstance, u32), Cell> = BTreeMap::new();
     for run in runs {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an hour of the day in parts, from 0"
-        )]
-        let part = (run.hour / PART_OF_DAY) as u32;
         for key in [
-            (Circumstance::PartOfDay, part),
+            (Circumstance::PartOfDay, run.part_of_day()),
             (Circumstance::Worker, run.worker),
             (Circumstance::Shards, u32::from(run.shards)),
         ] {
@@ -310,7 +306,11 @@ fn circumstances(tables: &Tables, runs: &[Run]) -> (f64, Option<(Circumstance, u
         }
     }
     let total = cell_of(runs);
-    let score = |(key, cell): (&(Circumstance, u32), &Cell)| (*key, contrast(tables, *cell, total));
+    let score = |(key, cell): (&(Circumstance, u32), &Cell)| {
+        let of_layout = key.0 == Circumstance::Shards;
+        let alone = if of_layout { company } else { 0.0 };
+        (*key, contrast(tables, *cell, total) + alone)
+    };
     gather(cells.iter().map(score), count(cells.len()))
 }
 
