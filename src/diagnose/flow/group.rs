@@ -33,9 +33,17 @@ const RUNS: usize = 200;
 /// ... and tests in them altogether.
 const TESTS_IN_RUNS: usize = 2_000_000;
 /// Executions that a reduction takes for each test that the evidence leaves open.
-const PER_TEST: f64 = 4.0;
+const PER_TEST: f64 = 2.0;
 /// Times as many as the order has that it takes when there is nothing to be found.
-const IN_VAIN: f64 = 8.0;
+const IN_VAIN: f64 = 4.0;
+/// Failures from which pairs that fit worse than a number of tests are no reason to wait, where one or many tests by
+/// themselves fit better than both: pairs know of no two causes of which one is enough.
+const FEW_FAILURES: u32 = 4;
+/// Executions that it may take, over those of its order: while recorded runs come in, and beyond that.
+const TIMES_ITS_ORDER: u64 = 3;
+const TIMES_IN_THE_END: u64 = 6;
+/// Executions that it may take beside those, for each time as many as its order.
+const SPARE: u64 = 350;
 /// Part of an order that the evidence leaves open from which it says nothing: then the whole order is run again first.
 const FLAT: f64 = 0.8;
 
@@ -91,7 +99,9 @@ impl Facts<'_> {
             if lead > LEADS && self.likely_position() {
                 return None;
             }
-            chance = chance.min(1.0 / (1.0 + lead.exp()));
+            if self.likely_position() || residual.total.failed < FEW_FAILURES {
+                chance = chance.min(1.0 / (1.0 + lead.exp()));
+            }
         }
         let Shown {
             order, mut held, ..
@@ -116,6 +126,11 @@ impl Facts<'_> {
             .map(|test| weights.get(*test as usize).copied().unwrap_or(0.0))
             .collect();
         let cost = falls + 60.0 * self.cost_of(&[]);
+        let times = if self.pressing {
+            TIMES_IN_THE_END
+        } else {
+            TIMES_ITS_ORDER
+        };
         let start = minimize::Start {
             list: (0..).take(order.len()).collect(),
             weights,
@@ -124,7 +139,7 @@ impl Facts<'_> {
             background: background.clamp(0.0, 0.2),
             doubtful,
             runs: REDUCTION_RUNS,
-            executions: 6 * order.len() as u64 + 2000,
+            executions: times * (order.len() as u64 + SPARE),
         };
         let setup = Setup::Reduce(Reduce {
             order,

@@ -258,6 +258,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
         }
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
+    let position = share(&posterior, Family::Position);
     let rest = !polluters.is_empty();
     let mut ideas: Vec<(f64, Idea)> = vec![
         (if rest { 1.0 } else { predecessor }, Idea::Search),
@@ -277,7 +278,8 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     };
     ideas.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
     let mut plans = ideas.into_iter().filter_map(|(share, idea)| match idea {
-        Idea::Search if share >= SEARCH_FROM => {
+        // Where how much ran before is likelier, recorded runs will tell.
+        Idea::Search if share >= SEARCH_FROM && (rest || facts.pressing || share >= position) => {
             facts.search(Wanted::Polluter, polluters.to_vec(), Vec::new(), share)
         }
         Idea::Reduce if share >= SEARCH_FROM => reduce_searched(facts, evidence, polluters, share),
