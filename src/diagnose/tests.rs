@@ -123,6 +123,28 @@ fn a_level_of_a_factor_is_certified() {
 }
 
 #[test]
+fn a_level_that_no_probe_can_set_is_suspected_where_runs_alone_agree() {
+    let mut observed = policy();
+    observed.factors[0].settable = false;
+    let rule: Rule = |scene| if scene.level == "UTC" { 0.7 } else { 0.0 };
+    let flag = Suite::under(observed, rule, 1).hunt(100).said();
+    let expected = [("TZ".to_owned(), "UTC".to_owned())];
+    assert_eq!(
+        (flag.verdict, flag.certified, &flag.factors[..]),
+        (Verdict::Environment, false, &expected[..]),
+        "{flag:?}"
+    );
+}
+
+#[test]
+fn a_coin_is_nod_whatever_else_its_failures_may_look_like() {
+    for seed in 0..60 {
+        let flag = Suite::new(|_| 0.3, seed).hunt(60).said();
+        assert_eq!(flag.verdict, Verdict::Nod, "seed {seed}: {flag:?}");
+    }
+}
+
+#[test]
 fn a_test_that_fails_unless_it_is_first_is_position() {
     let flag = verdict_of(|scene| if scene.before.is_empty() { 0.0 } else { 1.0 }, 60);
     assert_eq!(flag.verdict, Verdict::Position, "{flag:?}");

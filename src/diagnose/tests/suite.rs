@@ -62,6 +62,7 @@ pub(super) struct Lap {
 pub(super) struct Suite {
     pub(super) rule: Rule,
     pub(super) universe: Universe,
+    pub(super) policy: Policy,
     pub(super) seed: u64,
     pub(super) chance: Chance,
     pub(super) analyst: Analyst,
@@ -104,12 +105,17 @@ pub(super) fn universe() -> Universe {
 
 impl Suite {
     pub(super) fn new(rule: Rule, seed: u64) -> Self {
+        Self::under(policy(), rule, seed)
+    }
+
+    pub(super) fn under(policy: Policy, rule: Rule, seed: u64) -> Self {
         Self {
             rule,
             universe: universe(),
+            policy: policy.clone(),
             seed,
             chance: Chance(seed),
-            analyst: Analyst::new(universe(), policy(), MasterSeed(seed)),
+            analyst: Analyst::new(universe(), policy, MasterSeed(seed)),
             flags: BTreeMap::new(),
             recorded: Vec::new(),
             history: Vec::new(),
@@ -368,18 +374,8 @@ impl Suite {
     /// A new process: everything observed and recorded is given back.
     pub(super) fn resumed(&self) -> Analyst {
         let mut again = Self {
-            rule: self.rule,
-            universe: universe(),
-            seed: self.seed,
             chance: Chance(0),
-            analyst: Analyst::new(universe(), policy(), MasterSeed(self.seed)),
-            flags: BTreeMap::new(),
-            recorded: Vec::new(),
-            history: Vec::new(),
-            iteration: 0,
-            hours: 0.0,
-            void: None,
-            replies: 0,
+            ..Self::under(self.policy.clone(), self.rule, self.seed)
         };
         for lap in &self.history {
             again.tell(lap);
