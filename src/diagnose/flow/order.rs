@@ -260,6 +260,9 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     let position = share(&posterior, Family::Position);
     let rest = !polluters.is_empty();
+    // Where how much ran before is likelier, recorded runs will tell.
+    let will_tell = |share: f64| !rest && !facts.pressing && share < position;
+    let searchable = |share: f64| share >= SEARCH_FROM && !will_tell(share);
     let mut ideas: Vec<(f64, Idea)> = vec![
         (if rest { 1.0 } else { predecessor }, Idea::Search),
         (if rest { 1.0 } else { predecessor }, Idea::Reduce),
@@ -278,11 +281,10 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     };
     ideas.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
     let mut plans = ideas.into_iter().filter_map(|(share, idea)| match idea {
-        // Where how much ran before is likelier, recorded runs will tell.
-        Idea::Search if share >= SEARCH_FROM && (rest || facts.pressing || share >= position) => {
+        Idea::Search if searchable(share) => {
             facts.search(Wanted::Polluter, polluters.to_vec(), Vec::new(), share)
         }
-        Idea::Reduce if share >= SEARCH_FROM => reduce_searched(facts, evidence, polluters, share),
+        Idea::Reduce if searchable(share) => reduce_searched(facts, evidence, polluters, share),
         Idea::Adjacent if share >= CHEAP_FROM => {
             let best = posterior.best.adjacent?;
             facts.search(Wanted::Polluter, polluters.to_vec(), vec![best], 1.0)
