@@ -17,15 +17,15 @@ pub(crate) struct Shot {
     /// One process, nothing beside it, levels drawn at random, the victim once: as an ordinary run.
     pub(crate) plain: bool,
     /// Nothing before it or beside it, at whatever levels.
-    pub(crate) by_itself: bool,
+    pub(crate) solo: bool,
     /// Levels of all factors.
     pub(crate) levels: Settings,
 }
 
 impl Shot {
-    /// Did it run by itself, as an ordinary run?
+    /// Did it run solo, as an ordinary run?
     pub(crate) fn is_alone(&self) -> bool {
-        self.plain && self.by_itself
+        self.plain && self.solo
     }
 }
 
@@ -93,7 +93,7 @@ impl Case {
             self.decoys.push((before.clone(), failed));
         }
         self.shots.push(Shot {
-            by_itself: before.is_empty() && probe.beside.is_empty(),
+            solo: before.is_empty() && probe.beside.is_empty(),
             before,
             failed,
             plain,

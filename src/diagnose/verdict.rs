@@ -209,6 +209,9 @@ impl Facts<'_> {
         if with.failed + without.failed == 0 {
             return share;
         }
+        if with.failed == 0 {
+            return 0.0;
+        }
         let weight = share * self.tables.ln_bf(with, without).exp();
         weight / (weight + (1.0 - share))
     }

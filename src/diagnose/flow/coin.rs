@@ -249,14 +249,14 @@ fn plan(facts: &Facts<'_>, failing: Settings, passing: Settings) -> Plan {
     )
 }
 
-/// Settable levels of the latest run by itself that failed, or passed; `None` when there is no settable factor.
+/// Settable levels of the latest solo run that failed, or passed; `None` when there is no settable factor.
 fn settings(facts: &Facts<'_>, failed: bool) -> Option<Settings> {
     let shot = facts
         .case
         .shots
         .iter()
         .rev()
-        .find(|shot| shot.by_itself && shot.failed == failed)?;
+        .find(|shot| shot.solo && shot.failed == failed)?;
     let settings: Settings = shot
         .levels
         .iter()

@@ -415,7 +415,8 @@ impl Ledger {
             .of((victim, passes), self.trials.len(), runs, before)
     }
 
-    /// Returns ln of the e-value of "it fails from some number of tests before it on", against any single test that may decide instead.
+    /// Returns ln of the e-value of "it fails from some number of tests before it on", against any single test that may
+    /// decide instead.
     pub(crate) fn ln_e_of_rank(&self, victim: u32) -> f64 {
         let drawn = self.runs(victim).iter().filter_map(|run| {
             let segment = self.segment_of(run);
