@@ -18,7 +18,7 @@ const MASS: f64 = 0.6;
 /// With fewer cleared tests than this, a pool takes in others.
 const FEWEST: usize = 16;
 /// Runs that showed the effect from which several causes are thought of.
-const FEWEST_OF_SEVERAL: u32 = 2;
+const FEWEST_OF_SEVERAL: u32 = 1;
 /// Recorded runs that an estimate of their number looks at.
 const RECENT: usize = 300;
 /// Runs after a test alone, and as many alone, that show that it acts.
@@ -120,6 +120,10 @@ impl Source<'_> {
             } else {
                 0.0
             },
+            in_vain: singles
+                .iter()
+                .map(|one| if one.failed == 0 { one.passed } else { 0 })
+                .collect(),
             singles_refuted: Self::refuted(&passive, &soak, &singles),
             count: self.count(&evidence, search),
             order: self.order(&evidence, passes),

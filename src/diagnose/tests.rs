@@ -3,6 +3,7 @@
 mod burst;
 mod group;
 mod known;
+mod search;
 mod suite;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,8 @@ use crate::stats::Cell;
 
 /// Hours of one part of the day.
 pub(super) const PART_OF_DAY: f32 = 3.0;
+/// Parts of a day.
+pub(super) const PARTS_OF_DAY: u32 = 8;
 
 /// Takes one run out of a cell again.
 fn take(cell: &mut Cell, failed: bool) {
@@ -30,7 +32,7 @@ pub(crate) struct Run {
     pub(crate) segment: u32,
     /// Did it fail? Otherwise it passed.
     pub(crate) failed: bool,
-    /// Tests that started before it in its segment; 0 is first in its process.
+    /// Executions before it in its segment, where each test of a doubled one counts twice; 0 is first in its process.
     pub(crate) rank: u32,
     /// Tests that the segment was asked to run.
     pub(crate) of: u32,
@@ -63,14 +65,14 @@ impl Run {
 
     /// Describes the run at `place` of `segment`, the `number`th of the history.
     pub(super) fn at(segment: &Segment, number: u32, place: u32, failed: bool) -> Self {
-        let rank = segment.rank(place);
+        let tests_before = segment.rank(place);
         #[expect(clippy::cast_precision_loss, reason = "a share, for ranking")]
-        let pi = rank as f32 / segment.tests.saturating_sub(1).max(1) as f32;
+        let pi = tests_before as f32 / segment.tests.saturating_sub(1).max(1) as f32;
         Self {
             iteration: segment.iteration,
             segment: number,
             failed,
-            rank,
+            rank: tests_before * u32::from(segment.layout.repetitions()),
             of: count(segment.asked().len()),
             pi: pi.min(1.0),
             started: segment.seconds_at(place),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    evidence::{Evidence, PART_OF_DAY, Run},
+    evidence::{Evidence, PART_OF_DAY, PARTS_OF_DAY, Run},
     history::count,
     keeper::Ledger,
 };
@@ -139,7 +139,7 @@ impl Ledger {
             best.since = member;
             families.push((Family::Since, further::SINCE.ln() + ln));
             let (ln, member) = circumstances(tables, &evidence.runs, company);
-            best.circumstance = member.map(|(what, which)| what.named(which));
+            best.circumstance = member.map(Circumstance::named);
             families.push((Family::Circumstance, further::CIRCUMSTANCE.ln() + ln));
         }
         if evidence.second.failed > 0 {
@@ -270,44 +270,52 @@ fn changes(tables: &Tables, runs: &[Run]) -> (f64, Option<u64>) {
 /// What is the same for all of a process and that no probe can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Circumstance {
-    PartOfDay,
-    Worker,
-    Shards,
+    /// The part of the day in which it starts, or that or the next one: a night need not begin where a part does.
+    Hours {
+        first: u32,
+        parts: u32,
+    },
+    Worker(u32),
+    Shards(u32),
 }
 
 impl Circumstance {
-    fn named(self, which: u32) -> (&'static str, String) {
+    fn named(self) -> (&'static str, String) {
         match self {
-            Self::PartOfDay => {
-                let first = f64::from(which) * f64::from(PART_OF_DAY);
-                let next = first + f64::from(PART_OF_DAY);
-                ("hour", format!("{first:.0}-{next:.0}"))
+            Self::Hours { first, parts } => {
+                let hour = |part: u32| f64::from(part) * f64::from(PART_OF_DAY);
+                let (from, until) = (hour(first), hour((first + parts - 1) % PARTS_OF_DAY + 1));
+                ("hour", format!("{from:.0}-{until:.0}"))
             }
-            Self::Worker => ("worker", which.to_string()),
-            Self::Shards => ("shards", which.to_string()),
+            Self::Worker(which) => ("worker", which.to_string()),
+            Self::Shards(which) => ("shards", which.to_string()),
         }
     }
 }
 
 /// `company`: what probes of the victim alone say, which belong to no layout.
-fn circumstances(
-    tables: &Tables,
-    runs: &[Run],
-    company: f64,
-) -> (f64, Option<(Circumstance, u32)>) {
-    let mut cells: BTreeMap<(Circumstance, u32), Cell> = BTreeMap::new();
+fn circumstances(tables: &Tables, runs: &[Run], company: f64) -> (f64, Option<Circumstance>) {
+    let mut hours: BTreeMap<u32, Cell> = BTreeMap::new();
+    let mut cells: BTreeMap<Circumstance, Cell> = BTreeMap::new();
     for run in runs {
+        hours.entry(run.part_of_day()).or_default().add(run.failed);
         for key in [
-            (Circumstance::PartOfDay, run.part_of_day()),
-            (Circumstance::Worker, run.worker),
-            (Circumstance::Shards, u32::from(run.shards)),
+            Circumstance::Worker(run.worker),
+            Circumstance::Shards(u32::from(run.shards)),
         ] {
             cells.entry(key).or_default().add(run.failed);
         }
     }
+    for (&first, &cell) in &hours {
+        cells.insert(Circumstance::Hours { first, parts: 1 }, cell);
+        let next = hours.get(&((first + 1) % PARTS_OF_DAY));
+        if let Some(next) = next.filter(|_| hours.len() > 2) {
+            cells.insert(Circumstance::Hours { first, parts: 2 }, cell.plus(*next));
+        }
+    }
     let total = cell_of(runs);
-    let score = |(key, cell): (&(Circumstance, u32), &Cell)| {
-        let of_layout = key.0 == Circumstance::Shards;
+    let score = |(key, cell): (&Circumstance, &Cell)| {
+        let of_layout = matches!(key, Circumstance::Shards(_));
         let alone = if of_layout { company } else { 0.0 };
         (*key, contrast(tables, *cell, total) + alone)
     };

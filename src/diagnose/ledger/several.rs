@@ -10,7 +10,7 @@ use super::{evidence::Run, history::count};
 use crate::stats::several::Several;
 
 /// Victims times tests that are kept, at most: some fifty megabytes in all.
-const MOST: usize = 2_000_000;
+const MOST: usize = 1_500_000;
 
 /// One victim's, by which runs it consists of.
 #[derive(Debug)]
@@ -49,7 +49,8 @@ impl Memory {
         }
         for run in &runs[entry.runs..] {
             let share = f64::from(run.pi);
-            entry.several.run(share, before(run), run.failed != passes);
+            let before: Vec<u32> = before(run).collect();
+            entry.several.run(share, &before, run.failed != passes);
         }
         entry.runs = runs.len();
         entry.fingerprint = fingerprint(runs);

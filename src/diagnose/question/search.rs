@@ -12,6 +12,9 @@ use crate::{
 const SINGLE: f64 = 0.3;
 /// It is tried on down to this weight.
 const KEEP: f64 = 0.15;
+/// Tries in vain by itself that halve what a candidate may leave to all others and still be tried again: what comes of
+/// it seldom is worth less than to see whether it is one of the others.
+const TRIES: u32 = 3;
 /// Probability of the whole family below which the search ends.
 const HOPELESS: f64 = 0.03;
 /// ln 2: hazard at which a set holds one of many polluters with probability one half.
@@ -39,6 +42,8 @@ pub(crate) struct Ranking {
     pub(crate) count: f64,
     /// Order in which a set is to run: place of each test in an order that showed the effect, late if not in it.
     pub(crate) order: Vec<u32>,
+    /// Per test: how often it was tried by itself, where that never showed the effect.
+    pub(crate) in_vain: Vec<u32>,
     /// Is the whole of what the recorded runs suggest refuted by probes of single tests?
     pub(crate) singles_refuted: bool,
 }
@@ -122,10 +127,18 @@ impl Hunt {
         let Some(top) = ranked.first().copied() else {
             return NextStep::Done(Conclusion::NotFound);
         };
+        let in_vain = |test: u32| ranking.in_vain.get(test as usize).copied().unwrap_or(0);
+        let halvings = f64::from(in_vain(top)) / f64::from(TRIES);
+        let enough = 1.0 - (1.0 - SINGLE) * (-halvings).exp2();
         self.current = self
             .current
-            .filter(|test| *test == top && weight(top) >= KEEP)
-            .or((weight(top) >= SINGLE).then_some(top));
+            .filter(|test| *test == top && weight(top) >= KEEP && in_vain(top) < TRIES)
+            .or((weight(top) >= enough).then_some(top));
+        let others = |test: &u32| in_vain(*test) < TRIES;
+        if self.current.is_none() && ranked.iter().any(others) {
+            ranked.retain(others);
+        }
+        let left: f64 = ranked.iter().map(|test| weight(*test)).sum();
         if let Some(single) = self.current {
             return NextStep::Try(vec![ask(about, search, &[single])]);
         }
@@ -135,9 +148,9 @@ impl Hunt {
         for test in ranked {
             set.push(test);
             if many > MANY {
-                mass -= (-(many * weight(test)).min(0.999)).ln_1p();
+                mass -= (-(many * weight(test) / left).min(0.999)).ln_1p();
             } else {
-                mass += weight(test);
+                mass += weight(test) / left;
             }
             let half = if many > MANY { HALF_HAZARD } else { 0.5 };
             let share = if set.len() < LARGE { 1.0 } else { OF_LARGE };

@@ -4,7 +4,7 @@ use super::world::{factors, free, iterate, layout, universe};
 use crate::{
     diagnose::{
         ledger::{Active, Family, Ledger, Posterior},
-        observation::Showed,
+        observation::{Observation, Showed},
     },
     model::{Design, Grouping},
     stats::{Cell, chance::Chance},
@@ -106,6 +106,34 @@ fn a_level_that_decides_is_named() {
     let posterior = ledger.posterior(3, &Active::default());
     assert_eq!(first(&posterior), Family::Environment);
     assert_eq!(posterior.best.level, Some((0, "tokyo".into())));
+}
+
+#[test]
+fn a_night_that_begins_with_one_part_of_the_day_and_ends_with_the_next_is_named_whole() {
+    let universe = universe(30, 10);
+    let mut ledger = Ledger::new(&universe, &factors());
+    let mut chance = Chance::new(31);
+    let passes = |_: u32, _: &[u32], _: bool, _: &mut Chance| Showed::Passed;
+    for (iteration, hour) in (0..96).zip((0_u8..24).cycle().map(f32::from)) {
+        for mut made in iterate(&universe, (iteration, free(2)), &[], &passes, &mut chance) {
+            let night = !(3.0..21.0).contains(&hour) && chance.happens(0.6);
+            let own = made.trials.iter_mut().find(|trial| trial.test == 3);
+            if let Some(trial) = own.filter(|_| night) {
+                trial.showed = Showed::Failed;
+            }
+            ledger.observe(&Observation {
+                hour,
+                ..made.observation()
+            });
+        }
+        ledger.end_iteration(iteration);
+    }
+    let posterior = ledger.posterior(3, &Active::default());
+    assert_eq!(first(&posterior), Family::Circumstance, "{posterior:?}");
+    assert_eq!(
+        posterior.best.circumstance,
+        Some(("hour", "21-3".to_owned()))
+    );
 }
 
 #[test]

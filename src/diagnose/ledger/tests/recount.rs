@@ -170,7 +170,8 @@ fn check(segments: &[Made], ledger: &Ledger) {
         for (at, (number, before, failed)) in runs.iter().enumerate() {
             let run = &evidence.runs[at];
             assert_eq!((run.segment as usize, run.failed), (*number, *failed));
-            assert_eq!(run.rank as usize, before.len());
+            let repetitions = usize::from(segments[*number].layout.repetitions());
+            assert_eq!(run.rank as usize, before.len() * repetitions);
             assert_eq!(&ledger.prefix(test, at), before);
         }
         let groups = [vec![5], vec![7, 8]];
