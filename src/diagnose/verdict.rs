@@ -668,14 +668,13 @@ impl Facts<'_> {
     /// What is known about an open case, and what would settle it.
     fn settles(&self, evidence: &Evidence) -> String {
         let total = evidence.total;
-        let waiting = self
-            .case
-            .open
-            .as_ref()
-            .filter(|inquiry| inquiry.question == Question::Interference);
-        if waiting.is_some() {
-            return "looks like interference; it needs blocks an hour later to be certified"
-                .to_owned();
+        if let Some(open) = self.case.open.as_ref().filter(|open| open.attempt) {
+            return if open.question == Question::Interference {
+                "a test at the same time elsewhere is being tried; blocks an hour later certify it"
+            } else {
+                "an explanation is being tried: a longer hunt goes on with it, and so does `minimize`"
+            }
+            .to_owned();
         }
         if self.case.alone.trials < u64::from(FIRST_ALONE) {
             return "not looked at yet: it waits for probes".to_owned();
