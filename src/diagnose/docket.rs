@@ -6,9 +6,9 @@ use crate::stats::special::real;
 const DEPTH: f64 = 3.0;
 
 /// Share of an iteration that a question may cost in the first one, if more recorded runs would make it cheaper ...
-const AT_FIRST: f64 = 0.05;
+const AT_FIRST: f64 = 0.07;
 /// ... and iterations after which it may cost another whole one: what they have not made cheap, they will not soon.
-const ITERATIONS: f64 = 800.0;
+const ITERATIONS: f64 = 500.0;
 /// Probes of the first class: about what a search and a certificate take.
 const FIRST_CLASS: usize = 32;
 
