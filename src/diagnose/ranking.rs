@@ -12,7 +12,7 @@ use crate::stats::{self, Cell, Tables, several::Several, special::ln_add, tourna
 
 /// Passes of a single test before the victim that would come with less than this probability from a polluter
 /// refute it.
-const REFUTED: f64 = 0.05;
+const REFUTED: f64 = 0.01;
 /// Share of the passive mass that refuted singles must hold for the search to give up on singles.
 const MASS: f64 = 0.6;
 /// With fewer cleared tests than this, a pool takes in others.
