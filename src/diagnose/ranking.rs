@@ -17,7 +17,7 @@ const REFUTED: f64 = 0.01;
 const MASS: f64 = 0.6;
 /// With fewer cleared tests than this, a pool takes in others.
 const FEWEST: usize = 16;
-/// Runs that showed the effect from which several causes are thought of.
+/// Runs that showed the effect from which several causes, or one that others undo, are thought of.
 const FEWEST_OF_SEVERAL: u32 = 1;
 /// Recorded runs that an estimate of their number looks at.
 const RECENT: usize = 300;

@@ -26,7 +26,9 @@ const fn model(number: f64, rate: f64, cleaners: f64, prior: f64) -> Model {
     }
 }
 
+/// How many ways are thought of.
 const MODELS: usize = 8;
+/// Several that act nearly always or now and then, and one that many others undo. Their probabilities add up to 1.
 const ALL: [Model; MODELS] = [
     model(2.0, 0.98, 0.0, 0.24),
     model(5.0, 0.98, 0.0, 0.144),
