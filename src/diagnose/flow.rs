@@ -40,6 +40,8 @@ const SHORT: f64 = 12.0;
 const RUNS_PER_HALVING: f64 = 8.0;
 /// One failure more for so many is news: a cheap search is repeated then.
 const NEWS: u64 = 4;
+/// Times as many candidates as it leaves that a search began with, if it goes on though nothing failed since.
+const GOT_ON: u32 = 2;
 /// Executions that a short search may take for each candidate that is open, if the cause is sure, and beside those.
 const EXECUTIONS_PER_OPEN: f64 = 2.5;
 const FEW_EXECUTIONS: u64 = 60;
@@ -51,6 +53,9 @@ const ONE_OF_FEW: f64 = 16.0;
 const SELDOM: f64 = 0.25;
 /// Candidates up to which a search is repeated though nothing failed since.
 const CHEAP: f64 = 50.0;
+/// Recorded runs from which what is dear waits for more of them, where searches were in vain: until then hardly any
+/// cause that acts seldom has shown.
+const SOME_RUNS: u64 = 25;
 /// Certifications that may fail before a test waits until its data have doubled.
 const ATTEMPTS: usize = 3;
 /// Certified groups any of which suffices, from which on further ones are counted only.
@@ -356,9 +361,6 @@ impl<'a> Facts<'a> {
         let has_news = last.is_some_and(|last| {
             NEWS * self.soak.failures >= (NEWS + 1) * last.opening.seen.failures.max(NEWS)
         });
-        if soon && !has_news {
-            return None;
-        }
         let first = if first.is_empty() && wanted == Wanted::Polluter {
             self.notorious_first()
         } else {
@@ -379,9 +381,18 @@ impl<'a> Facts<'a> {
             runs,
             // A sure polluter is found within as many as ran before one failure; the rest is for noise.
             executions: share * tests as u64 + 200,
+            open: 0,
         };
         let ranking = self.ranking(&search);
         let left_open = left_open(&ranking);
+        search.open = at_most(left_open, u32::MAX);
+        // One that left far less open than it began with was on its way.
+        let got_on = last
+            .and_then(|last| last.opening.setup.search())
+            .is_some_and(|last| GOT_ON * search.open <= last.open);
+        if soon && !has_news && !got_on {
+            return None;
+        }
         if (no_news || soon) && left_open > CHEAP {
             return None;
         }
@@ -422,6 +433,16 @@ impl<'a> Facts<'a> {
             Wanted::Setter => cell(best.setter).swapped(),
         };
         (f64::from(cell.failed) + 1.0) / (f64::from(cell.trials()) + 1.0)
+    }
+
+    /// Searches that found nobody.
+    fn in_vain(&self, wanted: Wanted) -> u64 {
+        let in_vain = self.case.closed.iter().filter(|inquiry| {
+            let search = inquiry.opening.setup.search();
+            search.is_some_and(|search| search.wanted == wanted)
+                && inquiry.conclusion == Some(Conclusion::NotFound)
+        });
+        in_vain.count() as u64
     }
 
     /// Certifications of what a search found that did not hold, on data like those of now.

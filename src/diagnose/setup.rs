@@ -103,6 +103,9 @@ pub(crate) struct Search<T> {
     pub(crate) runs: u32,
     /// Test executions that it may spend.
     pub(crate) executions: u64,
+    /// Candidates that were open when it was opened, about; 0 where it does not matter.
+    #[serde(default)]
+    pub(crate) open: u32,
 }
 
 /// A certification.
@@ -296,6 +299,7 @@ impl<T> Setup<T> {
                 first: all(&search.first)?,
                 runs: search.runs,
                 executions: search.executions,
+                open: search.open,
             }),
             Self::Blocks(certify) => Setup::Blocks(Certify {
                 treatment: certify.treatment.map(name)?,

@@ -240,6 +240,7 @@ impl Facts<'_> {
                     first: Vec::new(),
                     runs: 0,
                     executions: 0,
+                    open: 0,
                 })
                 .family
                 >= from

@@ -1,6 +1,6 @@
 //! Groups that are needed together: the smallest part of a failing order, where no single test explains it.
 
-use super::{ALTERNATIVES, ATTEMPTS, Facts, Plan};
+use super::{ALTERNATIVES, ATTEMPTS, Facts, Plan, SOME_RUNS};
 use crate::{
     diagnose::{
         ledger::{Evidence, Family},
@@ -94,6 +94,10 @@ impl Facts<'_> {
         let tests = self.universe.names.len();
         let shown = self.order_to_reduce(residual, passes, background)?;
         let mut chance = chance;
+        if self.soak.trials >= SOME_RUNS {
+            // Where a search finds nobody, there is half as often anything to be found at all.
+            chance *= (-real(self.in_vain(wanted))).exp2();
+        }
         if !passes && known == 0 {
             let lead = shown.lead_of_position(background);
             if lead > LEADS && self.likely_position() {
@@ -119,6 +123,7 @@ impl Facts<'_> {
             first: Vec::new(),
             runs: 0,
             executions: 0,
+            open: 0,
         };
         let weights = self.passive(&search).weights;
         let weights: Vec<f64> = order

@@ -1,6 +1,6 @@
 //! A test that passes alone: something before it, beside it or around it makes it fail.
 
-use super::{BLOCKS, Facts, Plan, at_most, share};
+use super::{BLOCKS, Facts, Plan, SOME_RUNS, at_most, share};
 use crate::{
     diagnose::{
         ledger::{Evidence, Family, Posterior},
@@ -148,15 +148,19 @@ impl Facts<'_> {
 }
 
 impl Facts<'_> {
-    /// Tries what ran directly before failures, and nothing else: a few runs of two tests.
-    fn directly_before(&self) -> Option<Plan> {
-        let first = direct(self, self.evidence());
+    /// Tries what ran directly before failures and was not tried as often as it did, and nothing else: a few runs of
+    /// two tests. `known`: groups that are certified.
+    fn directly_before(&self, evidence: &Evidence, known: &[Vec<u32>]) -> Option<Plan> {
+        let mut first = direct(self, evidence);
+        first.retain(|test| {
+            let shots = self.case.shots.iter();
+            let tries = shots.filter(|shot| shot.before == [*test]).count();
+            tries < evidence.adjacent[test].failed as usize
+        });
         let asked = |inquiry: &Inquiry| {
-            inquiry
-                .opening
-                .setup
-                .search()
-                .is_some_and(|search| search.first == first)
+            let search = inquiry.opening.setup.search();
+            search.is_some_and(|search| search.first == first)
+                && inquiry.opening.seen.failures == self.soak.failures
         };
         if first.is_empty() || self.case.last(asked).is_some() {
             return None;
@@ -165,9 +169,10 @@ impl Facts<'_> {
         let cost = first.len() as f64 * self.cost_of(&first[..1]);
         let search = Search {
             wanted: Wanted::Polluter,
-            known: Vec::new(),
+            known: known.to_vec(),
             runs: u32::try_from(first.len()).unwrap_or(u32::MAX),
             executions: u64::MAX,
+            open: 0,
             first: first.clone(),
         };
         Some(self.plan(Question::Search, false, Setup::Search(search), cost))
@@ -254,7 +259,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
         if facts.are_strays() {
             let disturbed = share(&posterior, Family::Overlap) > DISTURBED_FROM;
             let beside = || disturbed.then(|| beside(facts, &posterior)).flatten();
-            return facts.directly_before().or_else(beside);
+            return facts.directly_before(evidence, &[]).or_else(beside);
         }
     }
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
@@ -303,7 +308,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
         }
     });
     let Some(first) = plans.next() else {
-        return last_resorts(facts, evidence, polluters);
+        return last_resorts(facts, evidence, polluters, will_tell(predecessor));
     };
     if !facts.can_wait(&first) {
         return Some(first);
@@ -336,19 +341,30 @@ enum Idea {
     Alone,
 }
 
-/// When no explanation is left: what ran directly before failures, longer isolation, a reduction, which is dear.
-fn last_resorts(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) -> Option<Plan> {
+/// When no explanation is left: what ran directly before failures and whoever a search finds then, longer isolation, a
+/// reduction, which is dear. `will_tell`: will recorded runs tell more cheaply?
+fn last_resorts(
+    facts: &Facts<'_>,
+    evidence: &Evidence,
+    polluters: &[Vec<u32>],
+    will_tell: bool,
+) -> Option<Plan> {
     let few_failures = evidence.total.failed < 2;
-    let direct = direct(facts, evidence);
-    let pairs = |first: Vec<u32>| {
-        (!first.is_empty() && !few_failures)
-            .then(|| facts.search(Wanted::Polluter, polluters.to_vec(), first, 1.0))
-            .flatten()
+    let waits = will_tell && facts.soak.trials >= SOME_RUNS;
+    let pairs = || {
+        if waits {
+            return facts.directly_before(evidence, polluters);
+        }
+        let direct = direct(facts, evidence);
+        let search = |first| facts.search(Wanted::Polluter, polluters.to_vec(), first, 1.0);
+        (!direct.is_empty()).then(|| search(direct))?
     };
-    pairs(direct)
+    (!few_failures)
+        .then(pairs)
+        .flatten()
         .or_else(|| longer_alone(facts, evidence))
         .or_else(|| {
-            let worth_it = !few_failures || facts.pressing;
+            let worth_it = facts.pressing || !few_failures && !waits;
             worth_it.then(|| reduce_searched(facts, evidence, polluters, IN_THE_END))?
         })
 }
@@ -407,6 +423,7 @@ fn many(facts: &Facts<'_>, threshold: u32) -> Option<Plan> {
         first: Vec::new(),
         runs: 0,
         executions: 0,
+        open: 0,
     });
     let mut ranked: Vec<(f64, u32)> = suspicion
         .weights
