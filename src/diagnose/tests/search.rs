@@ -1,13 +1,16 @@
 //! Searches: what each probe tries.
 
-use super::suite::{TESTS, VICTIM, universe};
+use super::{
+    ran,
+    suite::{Rule, Suite, TESTS, VICTIM, universe},
+};
 use crate::{
     diagnose::{
         chance::Coins,
         question::{Inquiry, NextStep, Ranking, View},
         setup::{Opening, Search, Setup, Wanted},
     },
-    model::{Count, Question, QuestionId},
+    model::{Count, Question, QuestionId, Recorded},
     plan::MasterSeed,
 };
 
@@ -34,6 +37,7 @@ fn first_probe(weight: f64, in_vain: u32) -> Vec<u32> {
         first: Vec::new(),
         runs: 50,
         executions: 500,
+        open: 0,
     };
     let opening = Opening {
         seen: Count::default(),
@@ -66,4 +70,60 @@ fn one_that_was_tried_in_vain_gives_way_to_half_of_the_others() {
     for (weight, in_vain) in [(0.6, 3), (0.9, 9), (0.35, 3)] {
         assert_eq!(first_probe(weight, in_vain), [20, 21], "{weight} {in_vain}");
     }
+}
+
+/// Probes of several tests by searches and reductions that were opened once the victim had run so often.
+fn groups_tried(rule: Rule, seed: u64, after: u64) -> usize {
+    let mut suite = Suite::new(rule, seed);
+    suite.hunt(60);
+    let late = suite.recorded.iter().filter(|recorded| {
+        matches!(
+            recorded.opened.question,
+            Question::Search | Question::Reduce
+        ) && seen(recorded, "trials") >= after
+    });
+    late.flat_map(|recorded| &recorded.probes)
+        .filter(|(probe, _)| probe.executions() > 2)
+        .count()
+}
+
+fn seen(recorded: &Recorded<u32>, what: &str) -> u64 {
+    recorded.opened.parameters["seen"][what].as_u64().unwrap()
+}
+
+#[test]
+fn where_how_much_ran_before_is_likelier_hardly_any_group_is_tried() {
+    let rule: Rule = |scene| if scene.before.len() >= 22 { 0.6 } else { 0.0 };
+    let tried: Vec<usize> = (1..9).map(|seed| groups_tried(rule, seed, 25)).collect();
+    let none = tried.iter().filter(|groups| **groups == 0).count();
+    assert!(none >= 5, "{tried:?}");
+}
+
+/// Is this a search for the same polluters as the one before, on the same recorded runs, with far fewer left open?
+fn goes_on(pair: &[&Recorded<u32>]) -> bool {
+    let [before, after] = [pair[0], pair[1]].map(|recorded| &recorded.opened.parameters);
+    let open = |search: &serde_json::Value| search["open"].as_u64().unwrap();
+    let same = |what| before[what] == after[what];
+    same("known") && same("seen") && open(before) >= 2 * open(after)
+}
+
+#[test]
+fn a_search_that_left_far_less_open_goes_on_though_nothing_ran_since() {
+    let rule: Rule = |scene| {
+        if ran(scene, 30) || ran(scene, 12) {
+            0.4
+        } else {
+            0.0
+        }
+    };
+    let hunts = (1..31).filter(|seed| {
+        let mut suite = Suite::new(rule, *seed);
+        suite.hunt(40);
+        let searches = suite.recorded.iter().filter(|recorded| {
+            recorded.opened.question == Question::Search
+                && recorded.opened.parameters["wanted"] == "polluter"
+        });
+        searches.collect::<Vec<_>>().windows(2).any(goes_on)
+    });
+    assert!(hunts.count() >= 4);
 }
