@@ -222,7 +222,10 @@ impl Course {
             let open = |probe: &Probe<u32>| known.get(usize::from(probe.turn)) == Some(&None);
             missing.extend(arms.into_iter().flatten().filter(open));
         }
+        // A neighbour of one arm disturbs all others that run meanwhile.
+        let at_once = if beside { 1 } else { usize::MAX };
         if !missing.is_empty() {
+            missing.truncate(at_once);
             return NextStep::Try(missing);
         }
         let mut probes: Vec<Probe<u32>> = Vec::new();
@@ -237,6 +240,7 @@ impl Course {
                 break;
             }
         }
+        probes.truncate(at_once);
         NextStep::Try(probes)
     }
 }

@@ -13,8 +13,12 @@ use crate::{
 };
 
 fn inquiry(group: &[u32]) -> Inquiry {
+    of(Question::Polluter, Treatment::Group(group.to_vec()))
+}
+
+fn of(question: Question, treatment: Treatment<u32>) -> Inquiry {
     let certify = Certify {
-        treatment: Treatment::Group(group.to_vec()),
+        treatment,
         before: Vec::new(),
         pool: (30..TESTS).collect(),
         decoys: Stand::ForEach,
@@ -24,7 +28,7 @@ fn inquiry(group: &[u32]) -> Inquiry {
         seen: Count::default(),
         setup: Setup::Blocks(certify),
     };
-    Inquiry::new(QuestionId(1), VICTIM, Question::Polluter, true, opening)
+    Inquiry::new(QuestionId(1), VICTIM, question, true, opening)
 }
 
 /// Asks until it is answered; returns what it came to, and the probes.
@@ -134,4 +138,45 @@ fn what_separators_take_away_must_still_be_there_without_them() {
     let (conclusion, probes) = run(separate(), |_| false);
     assert_eq!(conclusion, Conclusion::Impossible, "it was mended");
     assert_eq!(probes.len(), 16 + 4);
+}
+
+#[test]
+fn arms_with_a_neighbour_run_one_after_another_and_all_of_them_make_a_block() {
+    let universe = universe();
+    let view = View {
+        universe: &universe,
+        deadly: &[false; TESTS as usize],
+        coins: &Coins::new(MasterSeed(5)),
+        now: 0.0,
+        ranking: &|_: &Search<u32>| Ranking::default(),
+    };
+    let mut inquiry = of(Question::Interference, Treatment::Beside(3));
+    let mut asked = Vec::new();
+    for place in 0..9 {
+        let NextStep::Try(probes) = inquiry.next(&view) else {
+            panic!("three blocks decide nothing");
+        };
+        let [probe] = &probes[..] else {
+            panic!("one at a time, not {}", probes.len());
+        };
+        asked.push((probe.block, probe.arm));
+        let reply = Reply {
+            answer: if probe.beside == [3] {
+                Answer::Failed
+            } else {
+                Answer::Passed
+            },
+            first: None,
+            levels: Vec::new(),
+            died_in: None,
+            hours: 0.0,
+            seconds: 1.0,
+        };
+        inquiry.answer(place, &reply);
+    }
+    for (number, arms) in (0..).zip(asked.chunks(3)) {
+        for arm in [Arm::Treated, Arm::Decoy, Arm::Alone] {
+            assert!(arms.contains(&(Some(number), arm)), "{asked:?}");
+        }
+    }
 }
