@@ -31,6 +31,21 @@ fn of(question: Question, treatment: Treatment<u32>) -> Inquiry {
     Inquiry::new(QuestionId(1), VICTIM, question, true, opening)
 }
 
+fn reply(failed: bool) -> Reply<u32> {
+    Reply {
+        answer: if failed {
+            Answer::Failed
+        } else {
+            Answer::Passed
+        },
+        first: None,
+        levels: Vec::new(),
+        died_in: None,
+        hours: 0.0,
+        seconds: 1.0,
+    }
+}
+
 /// Asks until it is answered; returns what it came to, and the probes.
 fn run(mut inquiry: Inquiry, fails: impl Fn(&[u32]) -> bool) -> (Conclusion, Vec<Probe<u32>>) {
     let universe = universe();
@@ -51,21 +66,9 @@ fn run(mut inquiry: Inquiry, fails: impl Fn(&[u32]) -> bool) -> (Conclusion, Vec
                 for probe in probes {
                     let before: Vec<u32> =
                         probe.processes[0].iter().map(|(test, _)| *test).collect();
-                    let reply = Reply {
-                        answer: if fails(&before) {
-                            Answer::Failed
-                        } else {
-                            Answer::Passed
-                        },
-                        first: None,
-                        levels: Vec::new(),
-                        died_in: None,
-                        hours: 0.0,
-                        seconds: 1.0,
-                    };
                     let place = u32::try_from(asked.len()).unwrap();
                     asked.push(probe);
-                    inquiry.answer(place, &reply);
+                    inquiry.answer(place, &reply(fails(&before)));
                 }
             }
             NextStep::Done(conclusion) => return (conclusion, asked),
@@ -160,19 +163,7 @@ fn arms_with_a_neighbour_run_one_after_another_and_all_of_them_make_a_block() {
             panic!("one at a time, not {}", probes.len());
         };
         asked.push((probe.block, probe.arm));
-        let reply = Reply {
-            answer: if probe.beside == [3] {
-                Answer::Failed
-            } else {
-                Answer::Passed
-            },
-            first: None,
-            levels: Vec::new(),
-            died_in: None,
-            hours: 0.0,
-            seconds: 1.0,
-        };
-        inquiry.answer(place, &reply);
+        inquiry.answer(place, &reply(probe.beside == [3]));
     }
     for (number, arms) in (0..).zip(asked.chunks(3)) {
         for arm in [Arm::Treated, Arm::Decoy, Arm::Alone] {
