@@ -1,7 +1,9 @@
 //! What the analysis costs: a hunt over a large suite, its outcomes made up, through the analyst as the hunt drives it.
 //!
-//! `cargo bench --bench analysis -- [TESTS] [ITERATIONS] [FLAKY]`, by default 20,000 tests, 500 iterations and 200
-//! flaky tests. Prints processor time per iteration (only the analyst's), the slowest iteration, and the peak of memory.
+//! `cargo bench --bench analysis -- [TESTS] [ITERATIONS] [FLAKY] [NEW]`, by default 20,000 tests, 500 iterations, 200
+//! flaky tests and none that fail for the first time in the last iteration. Prints processor time per iteration (only
+//! the analyst's), the slowest iteration, the peak of memory, and what it takes to count all iterations for a test that
+//! is new among the suspects: what the last iteration took more than those right before it.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 use soakhound::{
@@ -48,17 +50,24 @@ enum Cause {
     Itself(u32),
     /// After that test.
     After(u32),
+    /// In the last iteration.
+    InTheEnd,
 }
+
+/// Iterations right before the last one that it is compared with.
+const BEFORE_LAST: u32 = 20;
 
 struct World {
     tests: u32,
     causes: Vec<Option<Cause>>,
     /// Seconds on the clock of the made-up hunt.
     clock: f64,
+    /// Is this the last iteration?
+    is_last: bool,
 }
 
 impl World {
-    fn new(tests: u32, flaky: u32) -> Self {
+    fn new(tests: u32, flaky: u32, new: u32) -> Self {
         let mut causes = vec![None; tests as usize];
         let step = (tests / flaky.max(1)).max(1);
         for (number, test) in (0..tests)
@@ -73,10 +82,15 @@ impl World {
                 _ => Cause::After(3),
             });
         }
+        let steady = causes.iter_mut().filter(|cause| cause.is_none());
+        for cause in steady.rev().take(new as usize) {
+            *cause = Some(Cause::InTheEnd);
+        }
         Self {
             tests,
             causes,
             clock: 0.0,
+            is_last: false,
         }
     }
 
@@ -112,6 +126,7 @@ impl World {
                             None => false,
                             Some(Cause::Itself(rate)) => chance.happens(rate),
                             Some(Cause::After(other)) => seen[other as usize],
+                            Some(Cause::InTheEnd) => self.is_last,
                         };
                         seen[*test as usize] = true;
                         self.clock += 0.1;
@@ -161,7 +176,8 @@ fn main() {
         .collect();
     let number = |at: usize, default: u32| numbers.get(at).copied().unwrap_or(default);
     let (tests, iterations, flaky) = (number(0, 20_000), number(1, 500), number(2, 200));
-    let mut world = World::new(tests, flaky);
+    let new = number(3, 0);
+    let mut world = World::new(tests, flaky, new);
     let mut chance = Chance(1);
     let zones = ["UTC", "Asia/Tokyo"]
         .map(|zone| (zone.to_owned(), 0.5))
@@ -178,6 +194,7 @@ fn main() {
     let mut analyst = Analyst::new(world.universe(), policy, MasterSeed(1));
     let before = peak();
     let (mut observing, mut ending, mut slowest) = (0.0, 0.0, 0.0_f64);
+    let (mut last, mut right_before) = (0.0, 0.0);
     println!("{tests} tests, {flaky} of them flaky; ms of processor time per iteration so far");
     println!("iterations  observe  analyse  slowest  peak MB");
     for iteration in 0..u64::from(iterations) {
@@ -187,6 +204,7 @@ fn main() {
             grouping: Grouping::Interleaved,
             class: 0,
         };
+        world.is_last = iteration + 1 == u64::from(iterations);
         let segments = world.iteration(layout, &mut chance);
         let zone = if chance.happens(500) {
             "UTC"
@@ -217,6 +235,10 @@ fn main() {
         observing += observed - start;
         ending += ended - observed;
         slowest = slowest.max(ended - start);
+        last = ended - start;
+        if !world.is_last && iteration + 1 + u64::from(BEFORE_LAST) >= u64::from(iterations) {
+            right_before += last / f64::from(BEFORE_LAST);
+        }
         let done = u32::try_from(iteration + 1).expect("few iterations");
         if done.is_multiple_of(50) || done == iterations {
             let mean = |sum: f64| sum / f64::from(done);
@@ -227,6 +249,12 @@ fn main() {
                 peak(),
             );
         }
+    }
+    if new > 0 {
+        println!(
+            "new suspects {new}: {:.1} ms each to count {iterations} iterations",
+            (last - right_before) / f64::from(new),
+        );
     }
     println!(
         "suspected {}, open cases {}; {} MB before the first iteration",

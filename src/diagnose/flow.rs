@@ -42,6 +42,9 @@ const RUNS_PER_HALVING: f64 = 8.0;
 const NEWS: u64 = 4;
 /// Times as many candidates as it leaves that a search began with, if it goes on though nothing failed since.
 const GOT_ON: u32 = 2;
+/// Probability of the whole family from which a search that ended by its limit goes on, and how often it may.
+const LIKELY: f64 = 0.7;
+const GOES_ON: u64 = 3;
 /// Executions that a short search may take for each candidate that is open, if the cause is sure, and beside those.
 const EXECUTIONS_PER_OPEN: f64 = 2.5;
 const FEW_EXECUTIONS: u64 = 60;
@@ -390,7 +393,12 @@ impl<'a> Facts<'a> {
         let got_on = last
             .and_then(|last| last.opening.setup.search())
             .is_some_and(|last| GOT_ON * search.open <= last.open);
-        if soon && !has_news && !got_on {
+        // One that ended by its limit alone is cheaper than what comes next.
+        let goes_on = wanted == Wanted::Polluter
+            && !ranking.singles_refuted
+            && ranking.family >= LIKELY
+            && self.in_vain(wanted) < GOES_ON;
+        if soon && !has_news && !got_on && !goes_on {
             return None;
         }
         if (no_news || soon) && left_open > CHEAP {

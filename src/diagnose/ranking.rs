@@ -1,6 +1,8 @@
 //! Ranks the candidates of a search from the recorded runs and the probes together, and clears the tests that may
 //! serve as decoys. It proposes; nothing here certifies.
 
+use std::collections::BTreeSet;
+
 use super::{
     case::{Case, Shot},
     ledger::{Evidence, Ledger},
@@ -124,7 +126,7 @@ impl Source<'_> {
                 .iter()
                 .map(|one| if one.failed == 0 { one.passed } else { 0 })
                 .collect(),
-            singles_refuted: Self::refuted(&passive, &soak, &singles),
+            singles_refuted: self.refuted(&passive, (&soak, &singles), (&evidence, passes)),
             count: self.count(&evidence, search),
             order: self.order(&evidence, passes),
             weights: if known.is_finite() {
@@ -180,22 +182,50 @@ impl Source<'_> {
     }
 
     /// Do single tests hold most of what the recorded runs suggest, and did each pass more often than a polluter
-    /// would?
-    fn refuted(passive: &[f64], soak: &[Cell], singles: &[Cell]) -> bool {
+    /// would, while others may have helped it in the recorded runs?
+    fn refuted(
+        &self,
+        passive: &[f64],
+        (soak, singles): (&[Cell], &[Cell]),
+        (evidence, passes): (&Evidence, bool),
+    ) -> bool {
         let passive = stats::special::softmax(passive);
         let mass: f64 = passive
             .iter()
             .zip(soak.iter().zip(singles))
-            .filter(|(_, (soak, single))| {
+            .zip(0..)
+            .filter(|((_, (soak, single)), test)| {
                 let rate = (f64::from(soak.failed) + 1.0) / (f64::from(soak.trials()) + 1.5);
                 single.failed == 0
                     && single.passed > 0
                     && (1.0 - rate.min(0.95)).powi(i32::try_from(single.passed).unwrap_or(i32::MAX))
                         < REFUTED
+                    && self.has_company(*test, evidence, passes)
             })
-            .map(|(weight, _)| if weight.is_finite() { *weight } else { 0.0 })
+            .map(|((weight, _), _)| if weight.is_finite() { *weight } else { 0.0 })
             .sum();
         mass >= MASS
+    }
+
+    /// Did another test run before the victim whenever this one did and the effect showed? Else it needs no other.
+    fn has_company(&self, test: u32, evidence: &Evidence, passes: bool) -> bool {
+        let mut company: Option<BTreeSet<u32>> = None;
+        let shown = evidence.runs.iter().filter(|run| run.failed != passes);
+        for run in shown.filter_map(|run| self.run_index(run.segment)) {
+            let mut before: BTreeSet<u32> =
+                self.ledger.prefix(self.victim, run).into_iter().collect();
+            if !before.remove(&test) {
+                continue;
+            }
+            if let Some(company) = &company {
+                before.retain(|other| company.contains(other));
+            }
+            if before.is_empty() {
+                return false;
+            }
+            company = Some(before);
+        }
+        true
     }
 
     /// How many there seem to be, from how the effect grows with what ran before.

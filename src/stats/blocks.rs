@@ -15,8 +15,10 @@ const WEIGHT: f64 = 4.0;
 const EDGE: f64 = 1e-3;
 /// ln of the e-value below which the claim is given up.
 const LN_HOPELESS: f64 = -4.605_170_185_988_091;
-/// Blocks before the pace of the bets is judged at all.
-const PATIENCE: u32 = 10;
+/// Blocks before the pace of the bets is judged at all ...
+const PATIENCE: f64 = 10.0;
+/// ... and so many as let expect this number of successes, up to half of the limit: none at all is then a surprise.
+const SURPRISE: f64 = 3.0;
 
 /// Which way the treatment works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,6 +265,14 @@ impl Blocks {
         }
     }
 
+    /// The rate of success in the direction of the claim, of a rate of failures.
+    fn toward(&self, rate: f64) -> f64 {
+        match self.opening.direction {
+            Direction::Fails => rate,
+            Direction::Passes => 1.0 - rate,
+        }
+    }
+
     /// Runs of a control arm per block.
     fn controls(&self) -> f64 {
         f64::from(self.opening.controls)
@@ -270,12 +280,8 @@ impl Blocks {
 
     /// Running rates of success with the treatment and in a control arm.
     fn rates(&self, control: f64) -> (f64, f64) {
-        let toward = |rate: f64| match self.opening.direction {
-            Direction::Fails => rate,
-            Direction::Passes => 1.0 - rate,
-        };
         let running = |rate: f64, successes: f64, runs: f64| {
-            ((WEIGHT * toward(rate) + successes) / (runs + WEIGHT)).clamp(EDGE, 1.0 - EDGE)
+            ((WEIGHT * self.toward(rate) + successes) / (runs + WEIGHT)).clamp(EDGE, 1.0 - EDGE)
         };
         let blocks = f64::from(self.done);
         (
@@ -287,7 +293,9 @@ impl Blocks {
     /// Would a bet that is behind miss its e-value within the limit even if the rates were one standard error
     /// better than they look?
     fn too_slow(&self) -> bool {
-        if self.done < PATIENCE {
+        let expected = self.toward(self.opening.treated_rate).max(EDGE);
+        let patience = (SURPRISE / expected).min(f64::from(self.opening.limit) / 2.0);
+        if f64::from(self.done) < patience.max(PATIENCE) {
             return false;
         }
         let open = [
@@ -579,6 +587,19 @@ mod tests {
                 "q {q}, p {p}: {lengths:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_seldom_acts_is_not_given_up_before_it_could_show() {
+        let mut chance = Chance::new(10);
+        let opening = BlocksOpening {
+            limit: 120,
+            ..opening(Kind::ThreeArm, 0.1, 0.01)
+        };
+        let certified = (0..400)
+            .filter(|_| play(opening, (0.2, 0.0, 0.0), &mut chance).0 == BlocksVerdict::Certified)
+            .count();
+        assert!(certified >= 380, "{certified}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Group tests guided by the posterior: the smallest top-ranked set that holds half of the mass, until one candidate
+//! Group tests guided by the posterior: a top-ranked set that holds about half of the mass, until one candidate
 //! holds enough to be tried by itself; found once that one has shown the effect by itself. It only ranks: nothing
 //! here certifies, so it may look at all evidence there is at the moment of asking.
 
@@ -130,11 +130,14 @@ impl Hunt {
         let in_vain = |test: u32| ranking.in_vain.get(test as usize).copied().unwrap_or(0);
         let halvings = f64::from(in_vain(top)) / f64::from(TRIES);
         let enough = 1.0 - (1.0 - SINGLE) * (-halvings).exp2();
+        let others = |test: &u32| in_vain(*test) < TRIES;
+        let untired = ranked.iter().filter(|test| **test != top && others(test));
+        let against: f64 = untired.map(|test| weight(*test)).sum();
+        let of_top = weight(top) / (weight(top) + against);
         self.current = self
             .current
             .filter(|test| *test == top && weight(top) >= KEEP && in_vain(top) < TRIES)
-            .or((weight(top) >= enough).then_some(top));
-        let others = |test: &u32| in_vain(*test) < TRIES;
+            .or((of_top >= enough).then_some(top));
         if self.current.is_none() && ranked.iter().any(others) {
             ranked.retain(others);
         }
@@ -146,15 +149,21 @@ impl Hunt {
         let mut set = Vec::new();
         let mut mass = 0.0;
         for test in ranked {
-            set.push(test);
-            if many > MANY {
-                mass -= (-(many * weight(test) / left).min(0.999)).ln_1p();
+            let more = if many > MANY {
+                -(-(many * weight(test) / left).min(0.999)).ln_1p()
             } else {
-                mass += weight(test) / left;
-            }
+                weight(test) / left
+            };
             let half = if many > MANY { HALF_HAZARD } else { 0.5 };
             let share = if set.len() < LARGE { 1.0 } else { OF_LARGE };
-            if mass >= share * half {
+            // As near to it as whole tests allow: a set that holds nearly all says nothing, and would be asked again.
+            let (without, with) = (share * half - mass, mass + more - share * half);
+            if !set.is_empty() && with > without {
+                break;
+            }
+            set.push(test);
+            mass += more;
+            if with >= 0.0 {
                 break;
             }
         }

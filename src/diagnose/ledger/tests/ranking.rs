@@ -3,11 +3,14 @@
 use super::world::{factors, free, iterate, layout, universe};
 use crate::{
     diagnose::{
+        case::Shot,
         ledger::{Active, Family, Ledger, Posterior},
         observation::{Observation, Showed},
+        ranking::Source,
+        setup::{Search, Settings, Wanted},
     },
     model::{Design, Grouping},
-    stats::{Cell, chance::Chance},
+    stats::{Cell, Tables, chance::Chance},
 };
 
 const TESTS: u32 = 120;
@@ -171,6 +174,46 @@ fn probes_move_the_ranking() {
     };
     let refuted = ledger.posterior(0, &active);
     assert!(refuted.predecessor[77] < soak.predecessor[77]);
+}
+
+/// Do so many passes after test 77 alone refute that any single test is the cause of these failures?
+fn refuted(cause: &Cause<'_>, passes: usize) -> bool {
+    let universe = universe(TESTS, 10);
+    let ledger = hunt(cause, 80);
+    let shot = Shot {
+        before: vec![77],
+        failed: false,
+        plain: true,
+        solo: false,
+        levels: Settings::default(),
+    };
+    let source = Source {
+        universe: &universe,
+        ledger: &ledger,
+        tables: &Tables::new(200),
+        victim: 0,
+        shots: &vec![shot; passes],
+    };
+    let search = Search {
+        wanted: Wanted::Polluter,
+        known: Vec::new(),
+        first: Vec::new(),
+        runs: 60,
+        executions: 1000,
+        open: 0,
+    };
+    source.rank(&search).singles_refuted
+}
+
+#[test]
+fn passes_alone_refute_a_member_of_a_group_but_not_what_fails_in_any_company() {
+    let together =
+        |before: &[u32], _: u64, _: &mut Chance| before.contains(&77) && before.contains(&33);
+    let often =
+        |before: &[u32], _: u64, chance: &mut Chance| before.contains(&77) && chance.happens(0.6);
+    assert!(!refuted(&together, 0));
+    assert!(refuted(&together, 16));
+    assert!(!refuted(&often, 16));
 }
 
 #[test]
