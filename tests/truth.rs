@@ -9,9 +9,9 @@
 mod bench;
 
 use bench::chance::Chance;
-use bench::hunt::{Found, Setup, hunt};
+use bench::hunt::{Found, Layouts, Probing, Setup, hunt};
 use bench::process::{Memory, Surroundings, Trouble};
-use bench::scenario::{Scenario, intermittent, pairs};
+use bench::scenario::{Scenario, intermittent, pairs, polluted_by};
 use bench::score::{Mark, describe, due, mark, score};
 use bench::world::{Defect, Drawn, Nature, World, factors};
 use soakhound::diagnose::Showed;
@@ -63,6 +63,23 @@ fn either_of_two_polluters_is_found() {
 #[test]
 fn two_polluters_that_are_needed_together_are_found() {
     assert_found(Scenario::Together, 80, 120, &[1]);
+}
+
+/// What many polluters do looks like a number of tests before it, since any so many hold one of them.
+#[test]
+fn one_of_many_polluters_is_found_where_a_number_of_tests_explains_as_much() {
+    for seed in [309, 356, 431] {
+        let world = polluted_by(1000, [50, 1, 0], 1.0, seed);
+        let setup = Setup {
+            layouts: Layouts::Only(4),
+            probing: Probing::Afterwards,
+            probe_limit: 100.0,
+            ..Setup::shipped(seed, 100)
+        };
+        let found = hunt(&world, &setup, &mut |_, _| {});
+        let (scored, _) = score(&world, &found);
+        assert_eq!(scored[0].said, Some(Verdict::OdVictim), "seed {seed}");
+    }
 }
 
 #[test]

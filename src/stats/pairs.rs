@@ -2,7 +2,7 @@
 //! singles and all pairs are weighed by what ran before the test and whether the effect showed. Passes of runs that
 //! held only one of two say nothing against a pair, where a ranking of single tests counts them against both.
 
-use super::special::{ln_add, ln_sum, real};
+use super::special::{ln_add, ln_beta, ln_sum, real};
 
 /// Rates at which a cause shows, with their prior probabilities: nearly always, often, seldom.
 const RATES: [(f64, f64); 3] = [(0.98, 0.7), (0.6, 0.2), (0.25, 0.1)];
@@ -10,6 +10,8 @@ const RATES: [(f64, f64); 3] = [(0.98, 0.7), (0.6, 0.2), (0.25, 0.1)];
 const LEAST_BACKGROUND: f64 = 0.02;
 /// Part of what a member weighs that does not depend on the evidence: three may be needed, the model may be wrong.
 const FLAT: f64 = 0.1;
+/// ln of the odds that two are needed together, before anything is known.
+const LN_PRIOR_OF_TWO: f64 = -4.0;
 /// Candidates that are weighed in pairs, at most: their number squared is the work.
 const MOST: usize = 600;
 
@@ -33,6 +35,10 @@ pub struct Pairs {
     /// ln of the mean likelihood of the runs, over all singles and pairs of the suite; those with a member that is no
     /// candidate explain nothing.
     pub ln: f64,
+    /// The same over the singles alone ...
+    ln_of_one: f64,
+    /// ... and over the pairs alone.
+    ln_of_two: f64,
 }
 
 /// Returns ln of the mean likelihood of the runs if the effect shows from some number of tests before it on, over all
@@ -56,6 +62,29 @@ pub fn ln_of_position(runs: &[Held], background: f64) -> f64 {
     ln_sum(&all) - real(all.len().max(1) as u64).ln()
 }
 
+impl Pairs {
+    /// Returns the probability that two are needed together, `0.0..=1.0`: against one alone, a number of tests before,
+    /// and a rate that nothing before changes. `runs` and `background` as in [`weigh`].
+    #[must_use]
+    pub fn share_of_two(&self, runs: &[Held], background: f64) -> f64 {
+        let two = self.ln_of_two + LN_PRIOR_OF_TWO;
+        let others = [
+            self.ln_of_one,
+            ln_of_nothing(runs),
+            ln_of_position(runs, background),
+        ];
+        (two - ln_add(two, ln_sum(&others))).exp()
+    }
+}
+
+/// ln of the mean likelihood of the runs if the effect shows at some rate whatever ran before, over all rates by
+/// Jeffreys' prior.
+fn ln_of_nothing(runs: &[Held]) -> f64 {
+    let shown = runs.iter().filter(|run| run.effect).count() as u64;
+    let others = runs.len() as u64 - shown;
+    ln_beta(real(shown) + 0.5, real(others) + 0.5) - ln_beta(0.5, 0.5)
+}
+
 /// Weighs `count` candidates of a suite of `tests` by runs that held some of them.
 ///
 /// `background` is how often the effect shows without the cause, `0.0..=1.0`.
@@ -65,6 +94,8 @@ pub fn weigh(count: usize, tests: usize, runs: &[Held], background: f64) -> Pair
         return Pairs {
             needed: Vec::new(),
             ln: f64::NEG_INFINITY,
+            ln_of_one: f64::NEG_INFINITY,
+            ln_of_two: f64::NEG_INFINITY,
         };
     }
     let rows = Rows::new(count, runs);
@@ -91,10 +122,9 @@ pub fn weigh(count: usize, tests: usize, runs: &[Held], background: f64) -> Pair
     let total = ln_sum(&all);
     let of_suite = real(tests.max(count) as u64);
     let pairs_of_suite = (0.5 * of_suite * (of_suite - 1.0)).max(1.0);
-    let ln = ln_add(
-        ln_sum(&all[..count]) + (real(count as u64) / of_suite).ln(),
-        ln_sum(&all[count..]) + (pairs / pairs_of_suite).ln(),
-    );
+    let ln_of_one = ln_sum(&all[..count]) + (real(count as u64) / of_suite).ln();
+    let ln_of_two = ln_sum(&all[count..]) + (pairs / pairs_of_suite).ln();
+    let ln = ln_add(ln_of_one, ln_of_two);
     let flat = FLAT * 2.0 / real(count as u64);
     let mut needed: Vec<f64> = all[..count]
         .iter()
@@ -115,6 +145,8 @@ pub fn weigh(count: usize, tests: usize, runs: &[Held], background: f64) -> Pair
             .map(|share| ((1.0 - FLAT) * share + flat).min(1.0))
             .collect(),
         ln,
+        ln_of_one,
+        ln_of_two,
     }
 }
 
@@ -275,23 +307,48 @@ mod tests {
         assert!(super::weigh(0, 0, &[], 0.01).needed.is_empty());
     }
 
-    #[test]
-    fn a_pair_is_told_from_a_number_of_tests_before() {
-        let mut chance = Chance::new(9);
-        let of_pair = runs(40, &[3, 17], 1.0, 150, &mut chance);
-        let mut of_position: Vec<Held> = Vec::new();
+    /// Runs that show the effect from 15 candidates on, with this rate.
+    fn of_position(rate: f64, chance: &mut Chance) -> Vec<Held> {
+        let mut runs: Vec<Held> = Vec::new();
         for _ in 0..150 {
             let rank = 40 * to_u32(chance.below(100)) / 100;
             let mut tests: Vec<u32> = (0..40).collect();
             let candidates: Vec<u32> = (0..rank)
                 .map(|_| tests.swap_remove(chance.below(tests.len())))
                 .collect();
-            of_position.push(Held {
+            runs.push(Held {
                 candidates,
                 rank,
-                effect: rank >= 15 && chance.happens(0.8),
+                effect: rank >= 15 && chance.happens(rate),
             });
         }
+        runs
+    }
+
+    #[test]
+    fn two_together_are_told_from_one_from_a_number_and_from_nothing() {
+        let mut chance = Chance::new(10);
+        let mut share = |cause: &[u32], rate: f64| {
+            let runs = runs(40, cause, rate, 150, &mut chance);
+            weigh(40, 40, &runs, 0.01).share_of_two(&runs, 0.01)
+        };
+        let [together, seldom] = [share(&[3, 17], 1.0), share(&[3, 17], 0.6)];
+        assert!(together > 0.99 && seldom > 0.9, "{together} {seldom}");
+        let [one, noisy, nothing] = [share(&[5], 1.0), share(&[5], 0.5), share(&[], 0.1)];
+        assert!(
+            one < 0.05 && noisy < 0.05 && nothing < 0.05,
+            "{one} {noisy} {nothing}"
+        );
+        let late = of_position(0.8, &mut chance);
+        let late = weigh(40, 40, &late, 0.01).share_of_two(&late, 0.01);
+        assert!(late < 0.05, "{late}");
+    }
+
+    #[test]
+    fn a_pair_is_told_from_a_number_of_tests_before() {
+        let mut chance = Chance::new(9);
+        let of_pair = runs(40, &[3, 17], 1.0, 150, &mut chance);
+        let of_position = of_position(0.8, &mut chance);
         let lead = |runs: &[Held]| weigh(40, 40, runs, 0.01).ln - ln_of_position(runs, 0.01);
         assert!(lead(&of_pair) > 5.0, "{}", lead(&of_pair));
         assert!(lead(&of_position) < -5.0, "{}", lead(&of_position));

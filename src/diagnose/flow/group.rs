@@ -93,13 +93,20 @@ impl Facts<'_> {
         let background = self.background(passes);
         let tests = self.universe.names.len();
         let shown = self.order_to_reduce(residual, passes, background)?;
+        let lead = shown.lead_of_position(background);
+        let Shown {
+            order, mut held, ..
+        } = shown;
+        held.extend(self.probed(passes, &order, &groups));
+        let pairs = pairs::weigh(order.len(), tests, &held, background);
         let mut chance = chance;
         if self.soak.trials >= SOME_RUNS {
             // Where a search finds nobody, there is half as often anything to be found at all.
             chance *= (-real(self.in_vain(wanted))).exp2();
         }
+        // Unless the runs themselves tell that two are needed.
+        chance = chance.max(pairs.share_of_two(&held, background));
         if !passes && known == 0 {
-            let lead = shown.lead_of_position(background);
             if lead > LEADS && self.likely_position() {
                 return None;
             }
@@ -107,11 +114,7 @@ impl Facts<'_> {
                 chance = chance.min(1.0 / (1.0 + lead.exp()));
             }
         }
-        let Shown {
-            order, mut held, ..
-        } = shown;
-        held.extend(self.probed(passes, &order, &groups));
-        let needed = pairs::weigh(order.len(), tests, &held, background).needed;
+        let needed = pairs.needed;
         let open = perplexity(&needed);
         let doubtful = open > FLAT * real(order.len() as u64);
         let length = real(order.len() as u64);

@@ -265,6 +265,10 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
     let predecessor = share(&posterior, Family::Predecessor) + share(&posterior, Family::Many);
     let position = share(&posterior, Family::Position);
     let rest = !polluters.is_empty();
+    let few_before = posterior
+        .best
+        .position
+        .is_none_or(|threshold| threshold <= FEW);
     // Where how much ran before is likelier, recorded runs will tell.
     let will_tell = |share: f64| !rest && !facts.pressing && share < position;
     let searchable = |share: f64| share >= SEARCH_FROM && !will_tell(share);
@@ -280,8 +284,11 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
             Idea::Alone,
         ),
     ];
+    // So many tests hold one of many polluters too, and would fail just as well.
+    let or_many = !few_before && share(&posterior, Family::Many) > CHEAP_FROM;
     let worth = |(share, idea): &(f64, Idea)| match idea {
         Idea::Level | Idea::Adjacent | Idea::Beside | Idea::Alone => WORTH_OF_CHEAP * share,
+        Idea::Search if or_many => share + position,
         Idea::Search | Idea::Reduce | Idea::Amount => *share,
     };
     ideas.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
@@ -298,7 +305,7 @@ fn hypotheses(facts: &Facts<'_>, evidence: &Evidence, polluters: &[Vec<u32>]) ->
         Idea::Beside if share >= CHEAP_FROM => beside(facts, &posterior),
         Idea::Amount => {
             let threshold = posterior.best.position?;
-            let soon = threshold <= FEW || facts.pressing;
+            let soon = few_before || facts.pressing;
             let from = if soon { AMOUNT_FROM } else { DEAR_AMOUNT_FROM };
             (share >= from).then(|| many(facts, threshold))?
         }
