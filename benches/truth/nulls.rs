@@ -255,12 +255,12 @@ fn report(name: &str, weeks: &[Week], verbose: bool) {
         .iter()
         .filter(|week| week.suspected_at_stop > 0)
         .count();
-    let false_share: f64 = weeks
+    let false_shares = weeks
         .iter()
         .filter(|week| week.suspected_at_stop > 0)
-        .map(|week| 1.0 - week.suspects_right as f64 / week.suspected_at_stop as f64)
-        .sum::<f64>()
-        / weeks.len().max(1) as f64;
+        .map(|week| 1.0 - week.suspects_right as f64 / week.suspected_at_stop as f64);
+    // A sum of nothing is -0.
+    let false_share = (false_shares.sum::<f64>() / weeks.len().max(1) as f64).max(0.0);
     let probes = weeks.iter().map(|week| week.probes).sum::<f64>() / weeks.len().max(1) as f64;
     let verdict = if low > 0.05 { "FAILS" } else { "holds" };
     line(&format!(
