@@ -98,14 +98,14 @@ impl Facts<'_> {
             order, mut held, ..
         } = shown;
         held.extend(self.probed(passes, &order, &groups));
-        let pairs = pairs::weigh(order.len(), tests, &held, background);
+        let weighed = pairs::weigh(order.len(), tests, &held, background);
         let mut chance = chance;
         if self.soak.trials >= SOME_RUNS {
             // Where a search finds nobody, there is half as often anything to be found at all.
             chance *= (-real(self.in_vain(wanted))).exp2();
         }
         // Unless the runs themselves tell that two are needed.
-        chance = chance.max(pairs.share_of_two(&held, background));
+        chance = chance.max(weighed.share_of_two(&held, background));
         if !passes && known == 0 {
             if lead > LEADS && self.likely_position() {
                 return None;
@@ -114,7 +114,7 @@ impl Facts<'_> {
                 chance = chance.min(1.0 / (1.0 + lead.exp()));
             }
         }
-        let needed = pairs.needed;
+        let needed = weighed.needed;
         let open = perplexity(&needed);
         let doubtful = open > FLAT * real(order.len() as u64);
         let length = real(order.len() as u64);
